@@ -1,0 +1,1 @@
+"""The operator's listeners: probes and admin."""

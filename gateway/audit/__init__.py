@@ -1,0 +1,1 @@
+"""Station 7: what happened, provably."""

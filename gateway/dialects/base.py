@@ -1,0 +1,416 @@
+"""What every dialect gives the other stations: a call, an answer, a stream of frames.
+
+Rules of this file:
+- Pure. Bytes in, bytes out; no I/O, no await, no clock.
+- Nothing is copied out of the parsed body that a rule may change: a `Segment` points into
+  it, and `encode()` gives the caller's own bytes back unless a segment was replaced.
+- What a dialect cannot read it names as `Unscannable`; it never leaves it out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gateway.message import Headers, Request
+
+
+class Surface(StrEnum):
+    """Where a text comes from."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    TOOL_DEFINITION = "tool_definition"
+    REASONING = "reasoning"
+    OUTPUT = "output"
+
+
+class Segment:
+    """One piece of text in a body: readable, with its surface and place, and replaceable.
+
+    `holder[key]` is the string inside the parsed document. `fresh` says that it came after
+    the last answer of the model in the request's history (for an answer: always).
+    `readonly` text (signed reasoning) is never rewritten. A segment whose text is not
+    a value of its own (a dict key, a number) overrides `replace`.
+    """
+
+    __slots__ = ("document", "fresh", "holder", "key", "place", "readonly", "surface", "text")
+
+    def __init__(
+        self,
+        document: Document,
+        holder: Any,
+        key: Any,
+        text: str,
+        surface: Surface,
+        place: str,
+        *,
+        fresh: bool = True,
+        readonly: bool = False,
+    ) -> None:
+        self.document = document
+        self.holder = holder
+        self.key = key
+        self.text = text
+        self.surface = surface
+        self.place = place
+        self.fresh = fresh
+        self.readonly = readonly
+
+    def replace(self, text: str) -> None:
+        """Put another text in this one's place and mark the document as changed."""
+        self.holder[self.key] = text
+        self.text = text
+        self.document.touch()
+
+
+class Document:
+    """A parsed JSON body and the bytes it came from.
+
+    `encode()` returns the original bytes unless `touch()` was called. A document inside
+    another's string (tool arguments are JSON in a string) has `parent` and writes itself
+    back there when it is touched: see `dialects/jsontext.py`.
+    """
+
+    __slots__ = ("changed", "raw", "root")
+
+    def __init__(self, root: Any, raw: bytes) -> None:
+        self.root = root
+        self.raw = raw
+        self.changed = False
+
+    def touch(self) -> None:
+        self.changed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unscannable:
+    """Content that no rule can read: an image, a file, an encrypted or kept-away history.
+
+    `what` is one of a small set of words (bounded label): `image`, `audio`, `video`, `file`,
+    `encrypted`, `history` (kept by the provider), `body` (an endpoint no dialect reads),
+    `encoding` (a content-encoding no rule can read).
+    """
+
+    what: str
+    surface: Surface
+    place: str
+    fresh: bool = True
+
+
+@dataclass(slots=True)
+class DeclaredTool:
+    """A tool that the request declares. `hosted`: the provider runs it, `name` is its type.
+
+    `covers` are further names that calls to it may bear (a hosted toolset).
+    """
+
+    name: str
+    hosted: bool = False
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A tool call of the model. `arguments` is the raw JSON text as the provider sent it.
+
+    `key` identifies it inside its own answer (index, item id), `id` is the provider's id.
+    `hosted`: the provider runs it by itself.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    key: str = ""
+    hosted: bool = False
+
+
+class StepKind(StrEnum):
+    HUMAN = "human"
+    MODEL = "model"
+    RESULT = "result"
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the history that a request carries, oldest first.
+
+    HUMAN: a message written by a person. MODEL: one answer of the model with its tool
+    calls (consecutive assistant items of one answer are one step). RESULT: what one tool
+    call gave; `call_id` joins it to its call, `text` is all text of it, `is_error` None
+    where the dialect does not say.
+    """
+
+    kind: StepKind
+    calls: list[ToolCall] = field(default_factory=list)
+    call_id: str = ""
+    text: str = ""
+    is_error: bool | None = None
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of one exchange, each counted once.
+
+    `input`: uncached input. `cache_read`, `cache_write`, `cache_write_1h`: input read from and
+    written to the provider's cache. `output`: all output, `reasoning` the part of it that is
+    reasoning. `estimated`: not the provider's own figures.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def total_input(self) -> int:
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+    @property
+    def total(self) -> int:
+        return self.total_input + self.output
+
+
+class Call(ABC):
+    """A decoded request. One subclass a dialect; built by `Dialect.decode`.
+
+    Attributes:
+        operation: `chat`, `embeddings`, `count_tokens`, `opaque`: what is asked for.
+        billable: whether the provider will charge for it.
+        max_output: output tokens asked for, None where the request does not say.
+        choices: how many answers are asked for (`n`); output is bounded by choices * max_output.
+        input_bound: no provider counts more input tokens than this (see `input_bound()`).
+    """
+
+    dialect: str
+    operation: str = "chat"
+    billable: bool = True
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.model = ""
+        self.stream = False
+        self.max_output: int | None = None
+        self.choices = 1
+        self.segments: list[Segment] = []
+        self.unscannable: list[Unscannable] = []
+        self.tools: list[DeclaredTool] = []
+        self.steps: list[Step] = []
+        self.previous_id = ""  # an earlier answer this one continues (previous_response_id)
+        self.user_id = ""  # what the body says of the end user (metadata.user_id, user)
+        self.cache_key = ""  # prompt_cache_key
+        self.hide_usage = False  # usage was asked for by us: keep it from the caller
+
+    @abstractmethod
+    def encode(self) -> bytes:
+        """The body to send: the caller's own bytes unless something was changed."""
+
+    def set_max_output(self, tokens: int) -> None:
+        """Write an output cap into the request, in the field this model takes."""
+        raise NotImplementedError
+
+    def force_field(self, path: str, value: Any) -> None:
+        """Set a top-level request field (`store`) to a value, if it is not that already."""
+        raise NotImplementedError
+
+    def get_field(self, path: str) -> Any:
+        """A top-level request field, None where it is absent."""
+        return None
+
+    def ask_usage(self) -> None:
+        """Ask the provider to report usage in a stream, where the caller did not."""
+
+    def remove_tools(self, names: frozenset[str]) -> None:
+        """Take declared tools out of the request, and a tool_choice that named one."""
+        raise NotImplementedError
+
+    def input_bound(self) -> int:
+        """An upper bound of the input tokens a provider can count for this request.
+
+        One token stands for at least one byte of text, so the UTF-8 length of every text
+        plus a stated allowance per message, tool and image is never below the real count.
+        A history that the provider keeps cannot be bounded: -1.
+        """
+        raise NotImplementedError
+
+    def input_estimate(self) -> int:
+        """A likely number of input tokens: a quarter of the text's bytes, rounded up."""
+        raise NotImplementedError
+
+
+class Answer(ABC):
+    """A decoded whole (not streamed) answer."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.segments: list[Segment] = []
+        self.unscannable: list[Unscannable] = []
+        self.tool_calls: list[ToolCall] = []
+        self.usage: Usage | None = None
+        self.model = ""  # the model that really served
+        self.id = ""  # the provider's id of this answer
+        self.finish = ""  # the provider's word for why it ended
+
+    @abstractmethod
+    def encode(self) -> bytes:
+        """The body for the caller: upstream's own bytes unless something was changed."""
+
+    def remove_tool_calls(self, keys: frozenset[str], notice: str) -> None:
+        """Take tool calls out; the message stays valid.
+
+        Where none is left the answer gets `notice` as text and a finish reason that means a
+        normal stop.
+        """
+        raise NotImplementedError
+
+    def replace_arguments(self, key: str, arguments: str) -> None:
+        """Give one tool call other arguments (JSON text)."""
+        raise NotImplementedError
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Event:
+    """One server-sent event: its raw bytes (terminator included), its name and its data."""
+
+    raw: bytes
+    name: str
+    data: str
+
+
+class PartKind(StrEnum):
+    TEXT = "text"  # a piece of text of a lane
+    END = "end"  # the lane's text is complete
+    TOOL_START = "tool_start"  # a tool call begins: id and name are known
+    TOOL_ARGS = "tool_args"  # a piece of its arguments
+    TOOL_END = "tool_end"  # the call is complete
+
+
+@dataclass(slots=True)
+class Part:
+    """What one frame adds to one lane.
+
+    `lane` is a short stable name, unique in the stream (`0`, `0/tool/1`, `block/2`). `group`
+    is the message or choice it belongs to: lanes of other groups may go on while a tool call
+    of this group is being assembled. `text` may be replaced: set it and set `frame.changed`.
+    `tool` is set on TOOL_START.
+    """
+
+    kind: PartKind
+    lane: str
+    surface: Surface = Surface.OUTPUT
+    text: str = ""
+    group: str = ""
+    tool: ToolCall | None = None
+    readonly: bool = False
+
+
+@dataclass(slots=True)
+class Frame:
+    """One event of a stream, read. `payload` is the parsed data (None for `[DONE]` or a
+    comment), `parts` what it adds to lanes, in order. A frame without parts is structure
+    (start, ping, usage, finish, an event we do not know) and keeps its place in the order.
+
+    `closing`: everything of the answer is complete when this frame is sent (`[DONE]`,
+    `message_stop`, `response.completed`): the exchange is recorded before it.
+    """
+
+    event: Event
+    payload: Any = None
+    parts: list[Part] = field(default_factory=list)
+    changed: bool = False
+    closing: bool = False
+
+
+class AnswerStream(ABC):
+    """One streamed answer: events in, frames out, and frames back to bytes.
+
+    `read` is called for every event as it arrives, `write` for every frame at the moment it
+    is let through, in that order of release. What was decided in between (texts replaced,
+    tool calls removed or given other arguments) is applied by `write`: it renumbers what
+    follows a removed call, keeps later snapshots of the same text (`output_text.done`) in
+    line with what was let through, and mends the finish reason.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.id = ""
+        self.finish = ""
+        self.finished = False  # a closing frame was read
+
+    @abstractmethod
+    def read(self, event: Event) -> Frame: ...
+
+    @abstractmethod
+    def write(self, frame: Frame) -> bytes:
+        """The frame's bytes: the original ones where nothing touched it; b"" drops it."""
+
+    @abstractmethod
+    def remove_tool(self, lane: str, notice: str) -> None:
+        """A call must not reach the agent. If no call of the answer is left in the end, the
+        answer closes with `notice` as text and a normal stop."""
+
+    @abstractmethod
+    def replace_arguments(self, lane: str, arguments: str) -> None:
+        """Let the call through with other arguments (JSON text)."""
+
+    @abstractmethod
+    def stop(self, code: str, message: str) -> bytes:
+        """The bytes that end this stream for a block, after what was already written.
+
+        In the way that agents of this dialect survive (docs/streams.md). Nothing else may
+        be written afterwards.
+        """
+
+
+class Dialect(Protocol):
+    """One wire format. Stateless; one instance serves all calls."""
+
+    name: str
+
+    def decode(self, request: Request, body: bytes) -> Call:
+        """Read a request whose decompressed body is `body`.
+
+        Raises:
+            CallerError: the body is not what the dialect asks for (never for a field that is
+                merely unknown).
+        """
+        ...
+
+    def decode_answer(self, call: Call, body: bytes) -> Answer:
+        """Read a whole answer. Raises ValueError where it is not this dialect's."""
+        ...
+
+    def open_stream(self, call: Call) -> AnswerStream:
+        """A reader for the streamed answer to `call`."""
+        ...
+
+    def error_body(self, status: int, code: str, message: str, request_id: str) -> bytes:
+        """An error in the shape this dialect's SDKs raise as their typed exceptions."""
+        ...
+
+    def limit_headers(self, limits: Sequence[RateLimit]) -> Headers:
+        """The dialect's rate-limit headers for the tightest buckets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The state of the tightest bucket of a unit: `requests` or `tokens`; reset in seconds."""
+
+    unit: str
+    limit: int
+    remaining: int
+    reset: float

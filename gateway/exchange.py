@@ -1,0 +1,112 @@
+"""One request and its answer, and all that is known about it: the only thing stations share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.message import Request
+from gateway.verdict import Action, Reason, Verdict
+
+if TYPE_CHECKING:
+    from gateway.dialects.base import Call, Dialect, ToolCall, Usage
+    from gateway.state.store import Admission, Claim
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who calls. Empty strings where nobody said. `verified` names the fields that a key or
+    token proves; the others are asserted by the caller."""
+
+    tenant: str = ""
+    agent: str = ""
+    user: str = ""
+    session: str = ""  # the session's key: an HMAC, never the caller's own id
+    session_source: str = ""  # which header or field it came from; `derived` from the opening
+    task: str = ""
+    feature: str = ""
+    key_name: str = ""
+    key_id: str = ""
+    credential: str = ""  # keyed digest of the caller's own provider key, "" without one
+    verified: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a call goes. `path` is what upstream sees: raw path and query."""
+
+    upstream: str
+    provider: str
+    dialect: str
+    path: str
+
+
+@dataclass(slots=True)
+class ToolTrace:
+    """A tool call as the audit names it: digests, no content. `passed` is None when removed."""
+
+    name: str
+    asked: str
+    passed: str | None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Made by `proxy/handler.py`, filled station by station, recorded at its end.
+
+    Times are seconds: `started` is unix time, `marks` are monotonic nanoseconds at which a
+    station was left. `now` stands for the clock inside rules.
+    """
+
+    id: str
+    request: Request
+    started: float
+    trace_id: str = ""
+    identity: Identity = field(default_factory=Identity)
+    target: Target | None = None
+    dialect: Dialect | None = None
+    call: Call | None = None
+    snapshot: Any = None  # policy.compile.Snapshot: kept from the first line to the last
+    verdicts: list[Verdict] = field(default_factory=list)
+    admission: Admission | None = None
+    claims: list[Claim] = field(default_factory=list)
+    claim_rules: list[Any] = field(default_factory=list)  # the rule of each claim, same order
+    prompt_caching: str = ""
+    usage: Usage | None = None
+    model_served: str = ""
+    answer_id: str = ""
+    cost: int | None = None  # nano-dollars
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    tools: list[ToolTrace] = field(default_factory=list)
+    reasoning_digest: str = ""
+    status: int = 0
+    upstream_status: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    held_peak: int = 0  # characters the stream window held at most
+    outcome: str = ""  # how it ended: `answered`, `refused`, `upstream_failed`, `cancelled`, `failed`
+    reason: Reason | None = None
+    marks: list[tuple[str, int]] = field(default_factory=list)
+    notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
+
+    @property
+    def now(self) -> float:
+        """Unix seconds at which the exchange began: the only clock that rules see."""
+        return self.started
+
+    def decide(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
+
+    @property
+    def stopped(self) -> Verdict | None:
+        """The first enforced verdict that ends the call."""
+        for verdict in self.verdicts:
+            if verdict.enforced.stops:
+                return verdict
+        return None
+
+    @property
+    def action(self) -> Action:
+        """The strictest enforced action: what was finally done."""
+        order = list(Action)
+        return max((v.enforced for v in self.verdicts), key=order.index, default=Action.ALLOW)

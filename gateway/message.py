@@ -1,0 +1,91 @@
+"""The gateway's own small types for what travels over HTTP.
+
+Every station but the server file (`proxy/server.py`) and the client file
+(`upstream/client.py`) sees only these, so that either can be exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+
+class Headers:
+    """An ordered header list that keeps the sender's spelling and repeats."""
+
+    __slots__ = ("_index", "items")
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self.items: list[tuple[str, str]] = list(items)
+        self._index: dict[str, str] | None = None
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of a header; `name` in lower case."""
+        index = self._index
+        if index is None:
+            index = {}
+            for key, value in self.items:
+                index.setdefault(key.lower(), value)
+            self._index = index
+        return index.get(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        self.get(name)
+        return self._index is not None and name in self._index
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.items)
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every header of that name by one."""
+        self.remove(name)
+        self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        self.items.append((name, value))
+        self._index = None
+
+    def remove(self, name: str) -> None:
+        lowered = name.lower()
+        self.items = [pair for pair in self.items if pair[0].lower() != lowered]
+        self._index = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it came: `target` is the raw path and query, `body` the raw bytes."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+    peer: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+
+@dataclass(slots=True)
+class Reply:
+    """What the caller gets. A body that is an iterator is streamed, piece by piece."""
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+@dataclass(slots=True)
+class UpstreamReply:
+    """What upstream sent: the head, and a body that has not been read yet.
+
+    `read()` gives the whole body (raises CallerError/UpstreamError over the limit or on a
+    broken connection), `pieces()` gives it as it comes, `close()` ends the connection
+    without reading the rest. The bytes are as on the wire: a content-encoding is kept.
+    """
+
+    status: int
+    headers: Headers
+    read: Callable[[], Awaitable[bytes]]
+    pieces: Callable[[], AsyncIterator[bytes]]
+    close: Callable[[], None]

@@ -1,0 +1,1 @@
+"""Stations 4 and 6: what may pass."""

@@ -1,0 +1,82 @@
+"""What the kinds that read text share: a scanner, an action, and words for what was found.
+
+Rules of this file:
+- A content kind says what it finds and what it puts in its place. How findings become
+  verdicts, how resent history is treated and how streams are held is the same for all
+  kinds and lives in `policy/content.py` and `policy/stream_window.py`.
+- A scanner is pure and deterministic: the same text gives the same findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
+
+from gateway.config.rule_options import ContentOptions
+from gateway.dialects.base import Surface
+from gateway.policy.rule import Rule, Stage, Workshop
+from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
+
+
+class Scanner(Protocol):
+    """The machinery behind one content rule.
+
+    `version` names the detector and its settings: findings are remembered by it. `longest` is
+    the longest match in characters that is found whatever way a stream is cut.
+    """
+
+    version: str
+    longest: int
+
+    def find(self, text: str) -> Sequence[Finding]:
+        """All findings, by start, not overlapping."""
+        ...
+
+    def hold(self, text: str) -> int:
+        """Where the part of `text` begins that could still become a match, or a longer match,
+        if more text followed; `len(text)` if nothing could. Never too late, seldom too early.
+        """
+        ...
+
+
+class ContentRule(Rule):
+    """A rule that reads segments. A kind sets the class attributes and builds `scanner`.
+
+    Attributes:
+        reason: why it acts.
+        default_surfaces: what it reads unless `surfaces` says otherwise.
+        action: FLAG, REWRITE or BLOCK; may differ by surface (`action_on`).
+    """
+
+    stage: ClassVar[Stage] = Stage.CONTENT
+    reason: ClassVar[Reason]
+    default_surfaces: ClassVar[frozenset[Surface]]
+
+    scanner: Scanner
+
+    def __init__(
+        self, options: ContentOptions, ref: RuleRef, mode: Mode, workshop: Workshop
+    ) -> None:
+        super().__init__(options, ref, mode, workshop)
+        named = options.surfaces
+        self.surfaces = (
+            frozenset(Surface(s) for s in named) if named is not None else self.default_surfaces
+        )
+        self.unscannable = options.unscannable
+        self.on_error = options.on_error
+
+    def action_on(self, surface: Surface) -> Action:
+        """What to do with a finding on that surface: FLAG, REWRITE or BLOCK."""
+        raise NotImplementedError
+
+    def replacement(self, text: str, finding: Finding) -> str:
+        """What stands in the place of a finding that is rewritten."""
+        return f"[removed by Portcullis: {self.reason.value}]"
+
+    def describe(self, entities: Mapping[str, int]) -> str:
+        """What was found, as the end of "rule X found ...": "an AWS access key"."""
+        names = ", ".join(sorted(entities))
+        return names or "something it forbids"
+
+    advice: ClassVar[str] = "Remove it and send again."
+    """What the agent can do instead, one sentence."""

@@ -1,0 +1,131 @@
+"""What every rule is: options in, verdicts out. One subclass a kind, in `policy/kinds/`.
+
+Rules of this file:
+- A rule is built once for a policy snapshot and shared by all calls: it keeps no state.
+- It has no clock and does no I/O: time is `exchange.now`, counters are `Claim`s that the
+  pipeline admits for all rules in one go.
+- It overrides only what it needs; the pipeline asks a rule only for what it overrides.
+- A rule that raises is not a verdict: the pipeline applies its `on_error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from gateway.config.rule_options import RuleOptions
+from gateway.dialects.base import Call, ToolCall, Usage
+from gateway.exchange import Exchange
+from gateway.state.store import Claim, Level, Refusal
+from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
+
+if TYPE_CHECKING:
+    from gateway.upstream.prices import Prices
+
+
+class Stage(IntEnum):
+    """The order in which rules run, cheapest and most decisive first."""
+
+    IDENTITY = 1
+    HALT = 2
+    MODEL = 3
+    SIZE = 4
+    LIMITS = 5
+    TOOLS = 6
+    CONTENT = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What rules are built with: shared machinery, made once by `policy/compile.py`.
+
+    `scope_key` digests scope values for state keys, so that a store holds no user names.
+    """
+
+    prices: Prices
+    scope_key: bytes
+
+
+class Rule:
+    """A compiled rule. `options` is the kind's own model, already checked."""
+
+    kind: ClassVar[str]
+    stage: ClassVar[Stage]
+    Options: ClassVar[type[RuleOptions]]
+
+    def __init__(self, options: RuleOptions, ref: RuleRef, mode: Mode, workshop: Workshop) -> None:
+        self.options = options
+        self.ref = ref
+        self.shadow = mode is Mode.SHADOW
+        self.workshop = workshop
+
+    # --- what a kind may override ---
+
+    def on_request(self, exchange: Exchange) -> Sequence[Verdict]:
+        """Judge the decoded request; may change it through `exchange.call`."""
+        return ()
+
+    def claims(self, exchange: Exchange) -> Sequence[Claim]:
+        """What this rule wants to take from the store for this call."""
+        return ()
+
+    def on_refusal(self, exchange: Exchange, claim: Claim, refusal: Refusal) -> Verdict:
+        """The verdict for a claim of this rule that did not fit."""
+        raise NotImplementedError
+
+    def on_admitted(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Verdict]:
+        """What to say of a claim that fitted (a budget that nears its end)."""
+        return ()
+
+    def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
+        """What the call really used of `claim`, in the claim's unit."""
+        return claim.amount
+
+    def on_tool_call(
+        self, exchange: Exchange, call: ToolCall, earlier: Sequence[ToolCall]
+    ) -> Verdict | None:
+        """Judge one call of the model before it reaches the agent.
+
+        `earlier` are the calls of the same answer that came before. BLOCK means: take this call
+        out; the rest of the answer goes on.
+        """
+        return None
+
+    # --- for the kinds ---
+
+    def verdict(
+        self,
+        action: Action,
+        reason: Reason,
+        what: str,
+        *,
+        instead: str = "",
+        retry_after: float | None = None,
+        surface: str = "",
+        place: str = "",
+    ) -> Verdict:
+        """A verdict of this rule, with shadow mode applied."""
+        return Verdict(
+            action,
+            reason,
+            self.ref,
+            what,
+            instead,
+            retry_after,
+            surface=surface,
+            place=place,
+            shadow=self.shadow,
+        )
+
+
+def overrides(rule: Rule, method: str) -> bool:
+    """Whether a rule has its own version of a method, so that it must be asked at all."""
+    return getattr(type(rule), method) is not getattr(Rule, method)
+
+
+def call_of(exchange: Exchange) -> Call:
+    """The decoded call; rules only run once there is one."""
+    assert exchange.call is not None
+    return exchange.call

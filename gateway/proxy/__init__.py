@@ -1,0 +1,1 @@
+"""Station 1: accept a request and answer it."""

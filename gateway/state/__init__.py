@@ -1,0 +1,1 @@
+"""Counters, reservations and small values."""

@@ -1,0 +1,135 @@
+"""What the gateway remembers between calls: the protocol of every store.
+
+Rules of this file:
+- `admit` is all or nothing and one round trip, whatever the number of claims.
+- Amounts are integers: requests, tokens, or nano-dollars. Buckets count in millionths of their
+  unit inside, so that refill is exact.
+- What is reserved is held by a lease. A lease that expires is charged in full. A store MUST
+  NOT lose a settled amount, nor a running reservation, when the process is killed (`memory`
+  is the stated exception).
+- Time is the store's own: callers never pass it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+NANO = 1_000_000_000
+"""Nano-dollars in a dollar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one rule wants to take for one call.
+
+    Attributes:
+        key: policy, rule id, scope digest and window; never a position in a file.
+        amount: what to take now. A budget reserves it, a bucket takes it out.
+        limit: a budget's limit, a bucket's burst (its size).
+        refill: (units, seconds): a token bucket gaining `units` every `seconds`; None: a budget.
+        expires: unix seconds when the key may be forgotten (a budget's window ends, plus grace);
+            None: never. Buckets are forgotten when they are full again.
+        shadow: take it, but never refuse because of it.
+    """
+
+    key: str
+    amount: int
+    limit: int
+    refill: tuple[int, int] | None = None
+    expires: int | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A key's state right after the decision. A bucket: `used` = limit - what is in it."""
+
+    used: int
+    reserved: int
+    limit: int
+
+
+class Cause(StrEnum):
+    """Why a claim was refused."""
+
+    RATE = "rate"  # the bucket is empty for now
+    SPENT = "spent"  # the budget cannot take it even if nobody else had reserved anything
+    RESERVED = "reserved"  # it could, once what others have reserved is settled lower
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The first enforced claim that did not fit: its index, why, and seconds to wait."""
+
+    index: int
+    cause: Cause
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The store's answer. `lease` is "" when refused or when nothing was claimed.
+
+    `would_refuse` lists shadow claims that did not fit. `serial` grows by one with every
+    admission and settlement of the store, so that a log of them can be replayed in order.
+    """
+
+    lease: str
+    levels: tuple[Level, ...]
+    serial: int
+    refusal: Refusal | None = None
+    would_refuse: tuple[Refusal, ...] = ()
+
+
+class StoreError(Exception):
+    """The store did not answer or could not write."""
+
+
+class Store(Protocol):
+    """Counters, reservations and small values, shared by all workers of a machine or more."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Make it ready. Raises StoreError with what to do about it."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def admit(self, claims: Sequence[Claim]) -> Admission:
+        """Take all claims, or none. Raises StoreError."""
+        ...
+
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+        """Put what was really used in the place of what was reserved, once, and end the lease.
+
+        `amounts` stand in the order of the claims. A bucket gets back or loses the difference
+        (it may go below zero). A lease that is unknown or has expired changes nothing and gives
+        no levels, for it was charged in full already. Raises StoreError.
+        """
+        ...
+
+    async def renew(self, leases: Sequence[str]) -> None:
+        """Put off the expiry of running leases. Raises StoreError."""
+        ...
+
+    async def put(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep a small value (up to 64 KiB) for `ttl` seconds."""
+        ...
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        """Keep a value only if there is none; whether it was kept."""
+        ...
+
+    async def wait(self, key: str, deadline: float) -> bytes | None:
+        """Wait up to `deadline` seconds for a key to have a value."""
+        ...
+
+    async def peek(self, key: str) -> Level | None:
+        """A counter's state, for showing it. Never decides anything."""
+        ...
