@@ -1,0 +1,83 @@
+# Everything here sets itself up: a fresh clone needs python3 (3.11 or newer, with venv) and, for the
+# tests of the Node SDKs, npm. What was installed is remembered by stamp files, so that the second
+# call starts at once.
+#
+# Arguments for the program go into ARGS:  make run ARGS="--policies policies/strict.yaml"
+
+PYTHON ?= python3
+ARGS ?=
+TESTS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := tests/clients/node
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+NODE_READY := $(NODE)/node_modules/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test lint format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUNTIME) ## start the gateway (ARGS="..." goes to `portcullis serve`)
+	@exec $(BIN)/portcullis serve $(ARGS)
+
+demo: $(DEV) ## one scene per kind of rule, no key and no network needed
+	@exec $(BIN)/portcullis demo $(ARGS)
+
+test: lint $(NODE_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
+	@$(BIN)/python -m pytest -n 2 $(TESTS)
+
+lint: $(DEV) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(DEV) ## let ruff put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(RUNTIME) ## side by side with nginx, a bare aiohttp proxy and LiteLLM (ARGS="--rounds 3")
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Hashes for every platform, and no index named. Versions move only where they must, or with
+# ARGS="--upgrade".
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" $(ARGS)
+lock: $(DEV) ## resolve the dependencies anew into the lock files
+	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml -o requirements.lock
+	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@env -u PIP_FIND_LINKS $(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
+	@cd $(NODE) && npm install --package-lock-only --omit-lockfile-registry-resolved
+
+clean: ## remove what this file made, the environments included
+	rm -rf $(VENV) $(NODE)/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Portcullis needs Python 3.11 or newer with venv; PYTHON=$(PYTHON) is not that." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the gateway needs"
+	@$(PIP) install --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "Installing what the tests need"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Without npm the tests of the Node SDKs skip, and say so.
+$(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null 2>&1; then \
+		echo "Installing the Node SDKs"; \
+		cd $(NODE) && npm ci --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.ready; \
+	else echo "npm is not here: the tests of the Node SDKs will skip" >&2; fi
