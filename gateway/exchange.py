@@ -101,7 +101,7 @@ class Exchange:
     def stopped(self) -> Verdict | None:
         """The first enforced verdict that ends the call."""
         for verdict in self.verdicts:
-            if verdict.enforced.stops:
+            if verdict.stops:
                 return verdict
         return None
 

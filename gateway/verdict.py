@@ -124,6 +124,8 @@ class Verdict:
         entities: how often each entity was found.
         surface, place: where (`user`, `messages[2].content`), where the rule knows.
         shadow: the rule is in shadow mode; its action was recorded, not taken.
+        of_call: the block concerns one tool call of the answer: that call was taken out and
+            the rest of the answer went on.
     """
 
     action: Action
@@ -136,6 +138,12 @@ class Verdict:
     surface: str = ""
     place: str = ""
     shadow: bool = False
+    of_call: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether this verdict really ends the call."""
+        return not self.of_call and self.enforced.stops
 
     @property
     def enforced(self) -> Action:

@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
@@ -54,6 +54,10 @@ class Rule:
     kind: ClassVar[str]
     stage: ClassVar[Stage]
     Options: ClassVar[type[RuleOptions]]
+    needs_usage: bool = False
+    """Whether this rule settles on real usage: the provider is then asked to report it."""
+    when: Callable[[Exchange], bool] | None = None
+    """Whether the rule watches a call at all; set by `policy/compile.py`, None: always."""
 
     def __init__(self, options: RuleOptions, ref: RuleRef, mode: Mode, workshop: Workshop) -> None:
         self.options = options
