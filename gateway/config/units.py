@@ -32,6 +32,8 @@ _DURATION = re.compile(rf"(?:{_NUMBER} ?(?:ms|s|sec|min|m|h|d) ?)+")
 _BYTES = re.compile(rf"({_NUMBER}) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)")
 _PERCENT = re.compile(rf"({_NUMBER}) ?%")
 
+_VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"  # ${NAME}: an editor cannot know what it stands for
+
 _MULTIPLES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 _PERIODS = {
     **dict.fromkeys(("s", "sec", "second"), 1),
@@ -92,10 +94,10 @@ def parse_count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if 0 <= value <= LARGEST:
             return value
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     found = _COUNT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     return _whole(Decimal(found[1]) * _MULTIPLES[found[2]], value, expected)
 
 
@@ -106,10 +108,10 @@ def parse_rate(value: object) -> Rate:
     expected = 'expected a number per s, min, hour or day, such as "600/min" or "200k/hour"'
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
     if found is None or found[2] not in _PERIODS:
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     amount = parse_count(found[1])
     if amount == 0:
-        raise ValueError(f"{expected}, at least 1, not {_shown(value)}")
+        raise ValueError(f"{expected}, at least 1, not {shown(value)}")
     return Rate(amount, _PERIODS[found[2]])
 
 
@@ -119,21 +121,30 @@ def parse_amount(value: object) -> Amount:
         return value
     expected = 'expected dollars or tokens, such as "$5.00" or "1000 tokens"'
     if isinstance(value, str):
-        if found := _DOLLARS.fullmatch(value):
-            return Amount(_whole(Decimal(found[1]) * NANODOLLARS, value, expected), "nanodollars")
+        if _DOLLARS.fullmatch(value):
+            return Amount(parse_dollars(value), "nanodollars")
         if found := _TOKENS.fullmatch(value):
             return Amount(parse_count(found[1]), "tokens")
-    raise ValueError(f"{expected}, not {_shown(value)}")
+    raise ValueError(f"{expected}, not {shown(value)}")
+
+
+def parse_dollars(value: object) -> int:
+    """`$1.25` -> 1250000000 nano-dollars."""
+    expected = 'expected dollars, such as "$1.25"'
+    found = _DOLLARS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{expected}, not {shown(value)}")
+    return _whole(Decimal(found[1]) * NANODOLLARS, value, expected)
 
 
 def parse_duration(value: object) -> float:
     """`30s`, `5m`, `1h30m`, `7d`, `250ms` -> seconds, more than zero."""
     expected = 'expected a time, such as "30s", "5m", "24h" or "7d"'
     if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     seconds = sum((Decimal(n) * _SECONDS[unit] for n, unit in _SPAN.findall(value)), Decimal(0))
     if seconds <= 0:
-        raise ValueError(f"{expected}, longer than nothing, not {_shown(value)}")
+        raise ValueError(f"{expected}, longer than nothing, not {shown(value)}")
     return float(seconds)
 
 
@@ -142,7 +153,7 @@ def parse_bytes(value: object) -> int:
     expected = 'expected a size, such as "10MB" or "512KiB"'
     found = _BYTES.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     return _whole(Decimal(found[1]) * _BYTE_UNITS[found[2]], value, expected)
 
 
@@ -151,18 +162,18 @@ def parse_percent(value: object) -> float:
     expected = 'expected a percentage from 0% to 100%, such as "50%"'
     found = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if found is None or Decimal(found[1]) > 100:
-        raise ValueError(f"{expected}, not {_shown(value)}")
+        raise ValueError(f"{expected}, not {shown(value)}")
     return float(Decimal(found[1]) / 100)
 
 
 def _whole(number: Decimal, value: object, expected: str) -> int:
     if number != number.to_integral_value() or number > LARGEST:
-        raise ValueError(f"{expected}; {_shown(value)} cannot be counted exactly")
+        raise ValueError(f"{expected}; {shown(value)} cannot be counted exactly")
     return int(number)
 
 
-def _shown(value: object) -> str:
-    """The value as the operator wrote it, short enough for one line."""
+def shown(value: object) -> str:
+    """A value as the operator wrote it, short enough for one line of an error."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -170,7 +181,7 @@ def _shown(value: object) -> str:
 def _schema(pattern: str, what: str, *examples: str) -> dict[str, Any]:
     return {
         "type": "string",
-        "pattern": f"^(?:{pattern})$",
+        "pattern": f"^(?:{pattern}|{_VARIABLE})$",
         "description": what,
         "examples": list(examples),
     }
@@ -206,6 +217,13 @@ AmountField = Annotated[
     ),
 ]
 """`$5.00` or `1000 tokens`."""
+
+DollarsField = Annotated[
+    int,
+    PlainValidator(parse_dollars),
+    WithJsonSchema(_schema(_DOLLARS.pattern, "dollars", "$1.25")),
+]
+"""Nano-dollars, from `$1.25`."""
 
 DurationField = Annotated[
     float,

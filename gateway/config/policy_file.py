@@ -1,0 +1,211 @@
+"""The policy file as types: every key that this version has, and nothing else.
+
+What a single value may be is said here; what one part must know of another (a tenant's
+policies exist, two rules differ) is in `config/checks.py`. Names go into metric labels, paths
+and state keys, so they are short and plain.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PlainValidator, SecretStr, StringConstraints, WithJsonSchema
+
+from gateway.config.rule_options import RuleOptions, Strict
+from gateway.config.units import BytesField, CountField, DollarsField, DurationField
+from gateway.policy.kinds import KINDS
+from gateway.verdict import Mode
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+"""A tenant's, policy's or key's name: up to 63 letters, digits, `_`, `.` and `-`."""
+
+UpstreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+"""An upstream's name stands in paths (`/{upstream}/...`)."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""A hash of a key or token, as `portcullis key new` prints it."""
+
+
+def parse_url(value: object) -> str:
+    """An http or https base URL, without a trailing slash."""
+    expected = 'expected a base URL, such as "https://api.openai.com"'
+    if not isinstance(value, str) or any(c.isspace() or ord(c) < 33 for c in value):
+        raise ValueError(expected)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(expected)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"{expected}, without a user, a query or a fragment")
+    return value.rstrip("/")
+
+
+def parse_moment(value: object) -> datetime:
+    """`2027-01-31` (its first moment, in UTC) or `2027-01-31T12:00:00Z`."""
+    expected = 'expected a date or a time with its zone, such as "2027-01-31T12:00:00Z"'
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if not isinstance(value, str):
+        raise ValueError(expected)
+    try:
+        if len(value) == 10:
+            day = date.fromisoformat(value)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(expected)
+
+
+def parse_rule(value: object) -> RuleOptions:
+    """A rule by its kind. The kind's own model checks the rest."""
+    if isinstance(value, RuleOptions):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("expected a rule, such as {kind: secrets, action: block}")
+    kind = value.get("kind")
+    if kind is None:
+        raise ValueError(f"a rule needs a kind: {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = get_close_matches(str(kind), list(KINDS), 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"this version has no kind {kind!r}{hint}; it has {', '.join(KINDS)}")
+    return KINDS[kind].Options.model_validate(value)
+
+
+UrlField = Annotated[
+    str,
+    PlainValidator(parse_url),
+    WithJsonSchema({"type": "string", "examples": ["https://api.openai.com"]}),
+]
+MomentField = Annotated[
+    datetime,
+    PlainValidator(parse_moment),
+    WithJsonSchema({"type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"]}),
+]
+RuleField = Annotated[
+    RuleOptions, PlainValidator(parse_rule), WithJsonSchema({"$ref": "#/$defs/Rule"})
+]
+
+
+class Upstream(Strict):
+    """What the gateway forwards to. Without a credential the caller's own key passes through."""
+
+    provider: Literal["openai", "anthropic"]
+    url: UrlField
+    credential: SecretStr | None = None
+    default: bool = False
+    timeout: DurationField = 600.0
+
+
+class Key(Strict):
+    """A gateway key, known by its hash. `may_assert` names what its holder may say of itself."""
+
+    name: Name
+    hash: Digest
+    agent: Name | None = None
+    may_assert: tuple[Literal["user", "task", "feature"], ...] = ()
+    expires: MomentField | None = None
+
+
+class Tenant(Strict):
+    """Who pays, by which keys it is known, and which policies hold for it, in order."""
+
+    keys: tuple[Key, ...] = ()
+    policies: tuple[Name, ...] = ()
+
+
+class Policy(Strict):
+    """A named list of rules. `mode` holds for every rule that does not say otherwise."""
+
+    mode: Mode = Mode.ENFORCE
+    rules: tuple[RuleField, ...]
+
+
+class Sessions(Strict):
+    """When a session ends, and whether `prompt_cache_key` names one."""
+
+    idle: DurationField = 1800.0
+    max: DurationField = 86400.0
+    prompt_cache_key: bool = False
+
+
+class Listener(Strict):
+    """Which `Host` and `Origin` headers the data listener takes besides its own address."""
+
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
+class Limits(Strict):
+    """Bounds of the gateway itself, whatever the rules say."""
+
+    max_body: BytesField = 32_000_000
+    max_answer: BytesField = 64_000_000
+    drain: DurationField = 30.0
+
+
+class Audit(Strict):
+    """What happens when the audit log cannot be written, and when a record is on disk."""
+
+    on_error: Literal["block", "allow"] = "block"
+    durability: Literal["async", "sync"] = "async"
+
+
+class AdminToken(Strict):
+    """Who may use the admin listener, known by a hash."""
+
+    name: Name
+    hash: Digest
+    role: Literal["viewer", "approver", "operator"]
+
+
+class Admin(Strict):
+    """The admin listener."""
+
+    tokens: tuple[AdminToken, ...] = ()
+
+
+class Price(Strict):
+    """Dollars for a million tokens, in nano-dollars. What is left out costs what `input` does
+    (the cache's reads and writes)."""
+
+    input: DollarsField
+    output: DollarsField
+    cache_read: DollarsField | None = None
+    cache_write: DollarsField | None = None
+    cache_write_1h: DollarsField | None = None
+    max_output: CountField | None = None
+
+
+class PolicyFile(Strict):
+    """The whole file, or a folder of files merged."""
+
+    version: Literal[1]
+    environment: Name | None = None
+    upstreams: dict[UpstreamName, Upstream] = Field(min_length=1)
+    tenants: dict[Name, Tenant] = Field(min_length=1)
+    default_tenant: Name | None = None
+    policies: dict[Name, Policy] = Field(default_factory=dict)
+    sessions: Sessions = Sessions()
+    listener: Listener = Listener()
+    limits: Limits = Limits()
+    audit: Audit = Audit()
+    admin: Admin = Admin()
+    prices: dict[str, Price] = Field(default_factory=dict)
+
+    def rules(self) -> list[tuple[str, int, Any]]:
+        """Every rule as (policy, position in it, options), in the order of the file."""
+        return [
+            (name, position, options)
+            for name, policy in self.policies.items()
+            for position, options in enumerate(policy.rules)
+        ]
