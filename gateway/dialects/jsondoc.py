@@ -3,8 +3,8 @@
 Rules of this file:
 - A request that two parsers could read differently is refused: duplicate keys, lone surrogates,
   a byte order mark, NaN, invalid UTF-8. What the rules read is what the provider reads.
-- The usual body is parsed once, by orjson. Only where a duplicate key cannot be ruled out by
-  counting is it parsed again.
+- The usual body is parsed once, by orjson. Only where that tree, written again, does not
+  give the same bytes (white space apart) is it parsed again to look for duplicate keys.
 - No walk recurses, and no document is deeper than `MAX_DEPTH`.
 """
 
@@ -24,10 +24,10 @@ from gateway.verdict import Reason
 if TYPE_CHECKING:
     from gateway.dialects.jsontext import EmbeddedDocument
 
-MAX_DEPTH = 200
-"""Levels of nesting. orjson reads 1024 but writes no more than 254."""
+MAX_DEPTH = 254
+"""Levels of nesting: what orjson writes. (It reads 1024.)"""
 
-_SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
+_SPACE = b" \t\r\n"
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -69,12 +69,13 @@ def parse(body: bytes) -> JsonDocument:
         root = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _refusal(body, error) from None
-    keys, depth = _measure(root)
-    if depth > MAX_DEPTH:
+    try:
+        written = orjson.dumps(root)
+    except TypeError:
         raise CallerError(
             Reason.BODY_MALFORMED, f"The body is nested more than {MAX_DEPTH} levels deep."
-        )
-    if not _counts_agree(body, keys) and (path := duplicate_key(body.decode())):
+        ) from None
+    if not _surely_unique(body, written) and (path := duplicate_key(body.decode())):
         raise CallerError(
             Reason.DUPLICATE_KEY,
             f"The body has a key twice in one object, at {path}. Send it once.",
@@ -95,8 +96,6 @@ def parse_answer(body: bytes) -> JsonDocument:
     root = loads_lenient(body)
     if type(root) is not dict:
         raise ValueError("not a JSON object")
-    if _measure(root)[1] > MAX_DEPTH:
-        raise ValueError("nested too deeply")
     return JsonDocument(root, body)
 
 
@@ -124,13 +123,15 @@ def dumps(root: Any) -> bytes:
 
 
 def unique_keys(raw: bytes, root: Any) -> bool:
-    """Whether no object of the JSON text `raw`, parsed as `root`, has a key twice."""
-    return _counts_agree(raw, _measure(root)[0]) or not duplicate_key(raw.decode())
+    """Whether no object of the JSON text `raw`, parsed as `root`, has a key twice.
 
-
-def depth_of(root: Any) -> int:
-    """Levels of nesting: 1 for an object of plain values, 0 for a plain value."""
-    return _measure(root)[1]
+    Raises ValueError for a tree deeper than MAX_DEPTH.
+    """
+    try:
+        written = orjson.dumps(root)
+    except TypeError:
+        raise ValueError("nested too deeply") from None
+    return _surely_unique(raw, written) or not duplicate_key(raw.decode())
 
 
 # --- walks ------------------------------------------------------------------------------------
@@ -226,45 +227,18 @@ def strings(root: Any) -> Iterator[str]:
             stack.extend(node)
 
 
-def _measure(root: Any) -> tuple[int, int]:
-    """How many keys all objects have together, and how deep the nesting is."""
-    keys = depth = 0
-    level = [root] if type(root) in (dict, list) else []
-    while level:
-        depth += 1
-        below: list[Any] = []
-        for node in level:
-            if type(node) is dict:
-                keys += len(node)
-                node = node.values()
-            for value in node:
-                kind = type(value)
-                if kind is dict or kind is list:
-                    below.append(value)
-        level = below
-    return keys, depth
-
-
 # --- what is refused --------------------------------------------------------------------------
 
 
-def _counts_agree(body: bytes, keys: int) -> bool:
-    """Whether the bytes have no more keys than the parsed tree, so that none stood twice.
+def _surely_unique(body: bytes, written: bytes) -> bool:
+    """Whether a body surely has no duplicate key, given its parsed tree as orjson writes it.
 
-    A key ends in a quote, perhaps white space, and a colon. Where a quote and a colon stand
-    inside a string the quote is escaped (or opens the string), so the count can only be too
-    high, which costs a second parse and nothing else. The one way to count too low, keys that
-    end in an escaped backslash, is left to the second parse too.
+    Most clients send compact JSON, which is `written` itself; others add white space. White
+    space is left out on both sides, in strings too: that leaves the tokens as they are, so the
+    same bytes have the same number of keys, and a tree has none twice. A body that spells its
+    strings in another way (`\\u00e9`) is parsed again.
     """
-    count = body.count(b'":')
-    escaped = body.count(b'\\":')
-    if escaped:
-        if b'\\\\":' in body:
-            return False
-        count -= escaped
-    if b" :" in body or b"\n:" in body or b"\t:" in body or b"\r:" in body:
-        count += len(_SPACED_KEY.findall(body))
-    return count == keys
+    return body == written or body.translate(None, _SPACE) == written.translate(None, _SPACE)
 
 
 class _Pairs(list[tuple[str, Any]]):

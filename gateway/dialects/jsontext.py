@@ -16,9 +16,7 @@ import orjson
 
 from gateway.dialects.base import Document, Segment, Surface
 from gateway.dialects.jsondoc import (
-    MAX_DEPTH,
     JsonDocument,
-    depth_of,
     dumps,
     is_pairs,
     leaf_segments,
@@ -64,8 +62,6 @@ class EmbeddedDocument(Document):
         root = orjson.loads(text)
         if type(root) is not dict and type(root) is not list:
             raise ValueError("not an object or a list")
-        if depth_of(root) > MAX_DEPTH:
-            raise ValueError("nested too deeply")
         if not unique_keys(text.encode(), root):
             return _last_wins(parse_pairs(text), self.hidden)
         if _LONG_DIGITS.search(text):
