@@ -331,6 +331,7 @@ class Frame:
     parts: list[Part] = field(default_factory=list)
     changed: bool = False
     closing: bool = False
+    unscannable: tuple[Unscannable, ...] = ()  # what it carries that no rule can read
 
 
 class AnswerStream(ABC):
@@ -408,9 +409,13 @@ class Dialect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The state of the tightest bucket of a unit: `requests` or `tokens`; reset in seconds."""
+    """The state of the tightest bucket of a unit: `requests` or `tokens`; reset in seconds.
+
+    `now` is unix time, for dialects that write the reset as a date; without it they leave it out.
+    """
 
     unit: str
     limit: int
     remaining: int
     reset: float
+    now: float | None = None
