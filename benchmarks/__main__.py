@@ -47,6 +47,7 @@ def measure(running: Running, script: Path, seconds: float, seed: int) -> report
     run = load.run(running.url, script, connections=CONNECTIONS, seconds=seconds, seed=seed + 1)
     cpu = process.cpu_seconds() - before if process else None
     return report.Round(
+        requests=alone.requests + run.requests,
         per_second=run.per_second,
         p50=run.p50,
         p99=run.p99,
@@ -67,8 +68,7 @@ def with_stations(
     for station, spent in after.items():
         spent -= before.get(station, 0.0)
         result.stations[station] = result.stations.get(station, 0.0) + spent
-    # Both runs went through the stations; the share of the lone connection is small and known.
-    result.station_requests += round(measured.per_second * seconds + 1000 / measured.alone)
+    result.station_requests += measured.requests
     return measured
 
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Round:
-    """One contender in one round. Latencies in ms at full load; `alone` at one connection."""
+    """One contender in one round. Latencies in ms at full load; `alone` at one connection.
 
+    `requests` counts both runs of the round.
+    """
+
+    requests: int
     per_second: float
     p50: float
     p99: float
