@@ -7,6 +7,7 @@ and state keys, so they are short and plain.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -25,8 +26,14 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 UpstreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 """An upstream's name stands in paths (`/{upstream}/...`)."""
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-"""A hash of a key or token, as `portcullis key new` prints it."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_digest(value: object) -> str:
+    """`sha256:` and 64 hex digits. The error never shows what stood there: it may be the key."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value
+    raise ValueError('expected "sha256:" and 64 hex digits, as `portcullis key new` prints it')
 
 
 def parse_url(value: object) -> str:
@@ -80,6 +87,13 @@ def parse_rule(value: object) -> RuleOptions:
         raise ValueError(f"this version has no kind {kind!r}{hint}; it has {', '.join(KINDS)}")
     return KINDS[kind].Options.model_validate(value)
 
+
+Digest = Annotated[
+    str,
+    PlainValidator(parse_digest),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DIGEST.pattern}$"}),
+]
+"""The hash of a key or token, as `portcullis key new` prints it."""
 
 UrlField = Annotated[
     str,

@@ -174,7 +174,7 @@ def _whole(number: Decimal, value: object, expected: str) -> int:
 
 def shown(value: object) -> str:
     """A value as the operator wrote it, short enough for one line of an error."""
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
