@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ from gateway.verdict import Action, Reason, Verdict
 if TYPE_CHECKING:
     from gateway.dialects.base import Call, Dialect, ToolCall, Usage
     from gateway.state.store import Admission, Claim
+
+
+def _no_clock() -> int:
+    return 0
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class Exchange:
     id: str
     request: Request
     started: float
+    monotonic: Callable[[], int] = _no_clock  # nanoseconds; handed in by who makes the exchange
     trace_id: str = ""
     identity: Identity = field(default_factory=Identity)
     target: Target | None = None
@@ -71,7 +77,8 @@ class Exchange:
     admission: Admission | None = None
     claims: list[Claim] = field(default_factory=list)
     claim_rules: list[Any] = field(default_factory=list)  # the rule of each claim, same order
-    prompt_caching: str = ""
+    settled: bool = False  # what was reserved has been settled
+    settled_amounts: tuple[int, ...] = ()  # what each claim came to, same order
     usage: Usage | None = None
     model_served: str = ""
     answer_id: str = ""
@@ -84,10 +91,19 @@ class Exchange:
     bytes_in: int = 0
     bytes_out: int = 0
     held_peak: int = 0  # characters the stream window held at most
-    outcome: str = ""  # how it ended: `answered`, `refused`, `upstream_failed`, `cancelled`, `failed`
+    streamed: bool = False  # the answer was a stream
+    text_out: int = 0  # bytes of answer seen, for an estimate where the provider gave no usage
+    sent: bool = False  # upstream was called
+    closed: bool = False  # settled and recorded
+    outcome: str = ""  # how it ended: see proxy/closing.py
     reason: Reason | None = None
     marks: list[tuple[str, int]] = field(default_factory=list)
+    active_seconds: float = 0.0  # work since the last human message, kept by identity/session_book
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
+
+    def mark(self, station: str) -> None:
+        """Note that a station was left now."""
+        self.marks.append((station, self.monotonic()))
 
     @property
     def now(self) -> float:

@@ -79,13 +79,14 @@ class Reply:
 class UpstreamReply:
     """What upstream sent: the head, and a body that has not been read yet.
 
-    `read()` gives the whole body (raises CallerError/UpstreamError over the limit or on a
-    broken connection), `pieces()` gives it as it comes, `close()` ends the connection
-    without reading the rest. The bytes are as on the wire: a content-encoding is kept.
+    `read()` gives the whole body (raises UpstreamError over the limit or on a broken
+    connection), `next_piece()` gives it as it comes, b"" at its end (cancelling it loses
+    nothing), `close()` ends the connection without reading the rest. The bytes are as on the
+    wire: a content-encoding is kept.
     """
 
     status: int
     headers: Headers
     read: Callable[[], Awaitable[bytes]]
-    pieces: Callable[[], AsyncIterator[bytes]]
+    next_piece: Callable[[], Awaitable[bytes]]
     close: Callable[[], None]

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.dialects.base import Answer, Surface, ToolCall
-from gateway.dialects.jsondoc import argument_segments
+from gateway.dialects.base import Answer, Surface, ToolCall, Unscannable
+from gateway.dialects.jsontext import JsonText
 from gateway.exchange import Exchange, ToolTrace
 from gateway.policy import wording
 from gateway.policy.content import Cache, failed, found, judge_segments, judge_unscannable
@@ -143,15 +143,16 @@ class AnswerGuard:
         self._earlier.append(call)
         if not self._call_content or not call.arguments:
             return CallDecision()
-        document, segments = argument_segments(call.arguments)
+        text = JsonText(call.arguments)
+        segments = text.segments(Surface.TOOL_CALL, call.name)
         for verdict in judge_segments(self._call_content, segments, self._cache):
             if verdict.action is Action.BLOCK:
                 verdict = replace(verdict, of_call=True)
             self.exchange.decide(verdict)
             if verdict.enforced is Action.BLOCK:
                 return self._removed(call, verdict)
-        if document.changed:
-            return CallDecision(arguments=document.text())
+        if text.changed:
+            return CallDecision(arguments=text.text)
         return CallDecision()
 
     def _ask(self, rule: Rule, call: ToolCall) -> Verdict | None:
@@ -170,6 +171,22 @@ class AnswerGuard:
 
     # --- whole answers ---
 
+    def on_unreadable(self) -> Verdict | None:
+        """The answer is not what its dialect says; what that means each rule's `unscannable` says."""
+        return self.on_unscannable([Unscannable("body", Surface.OUTPUT, "answer")])
+
+    def on_unscannable(self, items: Sequence[Unscannable]) -> Verdict | None:
+        """Content of an answer that no rule can read; the verdict that stops it, if any."""
+        for verdict in judge_unscannable(self._content, items):
+            self.exchange.decide(verdict)
+            if verdict.stops:
+                return verdict
+        return None
+
+    def blocked_message(self, verdict: Verdict) -> str:
+        """What the caller is told in the place of a whole answer."""
+        return wording.answer_blocked(verdict, self.exchange.id, begun=False)
+
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
         exchange = self.exchange
@@ -178,10 +195,9 @@ class AnswerGuard:
             exchange.decide(verdict)
             if verdict.stops:
                 return verdict
-        for verdict in judge_unscannable(self._content, answer.unscannable):
-            exchange.decide(verdict)
-            if verdict.stops:
-                return verdict
+        stopped = self.on_unscannable(answer.unscannable)
+        if stopped is not None:
+            return stopped
         removed: dict[str, str] = {}
         for call in list(answer.tool_calls):
             decision = self.on_call(call)

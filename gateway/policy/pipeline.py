@@ -157,14 +157,14 @@ class Pipeline:
     ) -> None:
         """Put what was really used in the place of what was reserved. Raises StoreError."""
         admission = exchange.admission
-        if admission is None or not admission.lease:
+        if admission is None or not admission.lease or exchange.settled:
             return
+        exchange.settled = True
         amounts = [
             rule.actual(exchange, claim, usage, cost)
             for rule, claim in zip(exchange.claim_rules, exchange.claims, strict=True)
         ]
-        lease, exchange.lease_open = admission.lease, False
-        await store.settle(lease, amounts)
+        await store.settle(admission.lease, amounts)
 
     async def release(self, exchange: Exchange, store: Store) -> None:
         """Give back what a call reserved that never reached the provider."""

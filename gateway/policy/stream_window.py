@@ -93,11 +93,21 @@ class StreamWindow:
         self._side: list[_Held] = []  # queued text that may overtake a tool call
         self._held_bytes = 0
         self._cut: tuple[_TextLane, int] | None = None  # where a block fell
+        self.text_out = 0  # characters of answer that came, tool arguments included
 
     @property
     def held(self) -> int:
         """Characters of text that are held back right now, tool calls not counted."""
         return sum(lane.end - lane.decided for lane in self._texts.values())
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is held back, so that the caller hears nothing meanwhile."""
+        return bool(self._queue)
+
+    def finish(self) -> None:
+        """Take what was found to the record. May be called more than once."""
+        self._guard.finish()
 
     def feed(self, event: Event) -> bytes:
         """Take one event; return what may leave now."""
@@ -129,6 +139,7 @@ class StreamWindow:
         held = _Held(frame, [], [], "")
         for part in frame.parts:
             held.group = part.group
+            self.text_out += len(part.text)
             match part.kind:
                 case PartKind.TEXT:
                     self._take_text(part, held)

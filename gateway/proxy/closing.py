@@ -1,0 +1,211 @@
+"""The end of a call, whatever it was: settle what was reserved, record it, count it.
+
+Rules of this file:
+- Every exchange that began is closed exactly once.
+- The `closed` line is written to the operating system before the caller's last byte.
+- A call cut off in the middle is closed by a task of its own, so that nobody's cancellation
+  can lose the record or the settlement.
+
+Outcomes: `answered`, `refused` (a rule or a bad request), `blocked` (a rule stopped the
+answer), `upstream_failed`, `cancelled` (the caller hung up), `failed` (our own fault).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.dialects.base import Usage
+from gateway.errors import OwnError
+from gateway.exchange import Exchange
+from gateway.message import Reply
+from gateway.proxy.live import Live
+from gateway.state.store import Store, StoreError
+from gateway.verdict import Reason
+
+BYTES_PER_TOKEN = 4
+"""Bytes of text that one token stands for, where the provider reported no usage: the usual rule
+of thumb for English text, stated by OpenAI's help pages; it is marked as an estimate."""
+
+_log = logging.getLogger("portcullis.closing")
+
+
+class Recorder(Protocol):
+    """The audit log, as the data path sees it. Raises OSError where it cannot write."""
+
+    def open(self, exchange: Exchange) -> None: ...
+
+    def close(self, exchange: Exchange) -> None: ...
+
+    async def flushed(self) -> None: ...
+
+
+class Closer:
+    """Opens and closes exchanges of one worker."""
+
+    def __init__(
+        self,
+        store: Store,
+        recorder: Recorder,
+        observe: Callable[[Exchange], None],
+        ended: Callable[[Exchange], None],
+    ) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._observe = observe
+        self._ended = ended
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.running: dict[str, Exchange] = {}
+
+    def begin(self, exchange: Exchange) -> None:
+        self.running[exchange.id] = exchange
+
+    async def open(self, exchange: Exchange) -> None:
+        """Write the `opened` line. Raises OwnError where the policy demands a record."""
+        try:
+            self._recorder.open(exchange)
+            if _sync(exchange):
+                await self._recorder.flushed()
+        except OSError as error:
+            live: Live = exchange.snapshot
+            _log.error("audit log cannot be written: %s", error)
+            if live.file.audit.on_error == "block":
+                raise OwnError(
+                    Reason.AUDIT_UNAVAILABLE,
+                    "This gateway cannot write its audit log, and its policy lets no call pass "
+                    "without a record. Nothing was sent to the provider.",
+                ) from error
+        exchange.mark("open")
+
+    # --- ends ---
+
+    async def refused(self, exchange: Exchange, reply: Reply) -> Reply:
+        exchange.outcome = "refused"
+        return await self._with_reply(exchange, reply)
+
+    async def failed(self, exchange: Exchange, reply: Reply) -> Reply:
+        """An error became a reply: the caller's fault, the provider's or ours by its status."""
+        if exchange.sent and exchange.reason in (
+            Reason.UPSTREAM_TIMEOUT,
+            Reason.UPSTREAM_UNREACHABLE,
+            Reason.ANSWER_MALFORMED,
+        ):
+            exchange.outcome = "upstream_failed"
+        elif reply.status < 500:
+            exchange.outcome = "refused"
+        else:
+            exchange.outcome = "failed"
+        return await self._with_reply(exchange, reply)
+
+    async def answered(self, exchange: Exchange, reply: Reply) -> Reply:
+        exchange.outcome = "answered"
+        return await self._with_reply(exchange, reply)
+
+    async def blocked(self, exchange: Exchange, reply: Reply) -> Reply:
+        exchange.outcome = "blocked"
+        return await self._with_reply(exchange, reply)
+
+    async def _with_reply(self, exchange: Exchange, reply: Reply) -> Reply:
+        exchange.status = reply.status
+        if isinstance(reply.body, bytes):
+            exchange.bytes_out = len(reply.body)
+        await self.close(exchange)
+        return reply
+
+    def cancelled(self, exchange: Exchange) -> None:
+        """The caller hung up, or a drain cut it: close it in a task of its own."""
+        if exchange.closed:
+            return
+        exchange.outcome = "cancelled"
+        exchange.reason = Reason.CLIENT_GONE
+        exchange.status = exchange.status or 499
+        task = asyncio.get_running_loop().create_task(self.close(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self, exchange: Exchange) -> None:
+        """Settle, record, count. Never raises for a store or a log that is away."""
+        if exchange.closed:
+            return
+        exchange.closed = True
+        try:
+            await self._settle(exchange)
+        finally:
+            self._record(exchange)
+            self.running.pop(exchange.id, None)
+        if _sync(exchange):
+            try:
+                await self._recorder.flushed()
+            except OSError as error:
+                _log.error("audit log cannot be flushed: %s", error)
+
+    async def idle(self) -> None:
+        """Wait until all closings that run by themselves are done."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _settle(self, exchange: Exchange) -> None:
+        live: Live = exchange.snapshot
+        usage = used(exchange)
+        exchange.usage = usage
+        if usage is not None and exchange.call is not None:
+            price = live.prices.find(exchange.model_served or exchange.call.model)
+            if price is None:
+                price = live.prices.find(exchange.call.model)
+            exchange.cost = live.prices.cost(usage, price) if price is not None else None
+        if not exchange.claims or exchange.settled:
+            return
+        pipeline = live.pipelines[exchange.identity.tenant]
+        try:
+            await pipeline.settle(exchange, self._store, usage or Usage(), exchange.cost)
+        except StoreError as error:  # its lease runs out and is charged in full
+            _log.error("could not settle %s: %s", exchange.id, error)
+
+    def _record(self, exchange: Exchange) -> None:
+        exchange.mark("settle")
+        try:
+            self._recorder.close(exchange)
+        except OSError as error:
+            _log.error("audit log cannot be written: %s", error)
+        exchange.mark("record")
+        self._observe(exchange)
+        self._ended(exchange)
+
+
+def used(exchange: Exchange) -> Usage | None:
+    """What the provider will charge for; an estimate where it did not say.
+
+    None where nothing was sent, nothing is charged for, or the provider refused the call.
+    """
+    call = exchange.call
+    if exchange.usage is not None:
+        return exchange.usage
+    if not exchange.sent or call is None or not call.billable or call.dialect == "opaque":
+        return None
+    if exchange.upstream_status == 0 and exchange.outcome == "upstream_failed":
+        return None  # it was never reached: nothing can have been used
+    if exchange.upstream_status >= 400:
+        return None
+    return Usage(
+        input=call.input_estimate(),
+        output=-(-exchange.text_out // BYTES_PER_TOKEN),
+        estimated=True,
+    )
+
+
+def leases(running: Sequence[Exchange]) -> list[str]:
+    """The leases of running calls, to be renewed."""
+    return [
+        exchange.admission.lease
+        for exchange in running
+        if exchange.admission is not None and exchange.admission.lease and not exchange.settled
+    ]
+
+
+def _sync(exchange: Exchange) -> bool:
+    live: Live = exchange.snapshot
+    return bool(live.file.audit.durability == "sync")
+
+

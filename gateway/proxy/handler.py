@@ -1,0 +1,195 @@
+"""The life of a request. Read `handle` first; the rest are its stations.
+
+    accept -> identify -> decode -> rules on the request -> upstream
+           -> rules on each piece of the answer -> reply -> record
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from gateway.dialects.base import Dialect
+from gateway.dialects.registry import DIALECTS
+from gateway.errors import CallerError, GatewayError, OwnError
+from gateway.exchange import Exchange
+from gateway.identity.tenant import identify, is_stripped
+from gateway.message import Reply, Request, UpstreamReply
+from gateway.policy.pipeline import Pipeline
+from gateway.proxy import headers as header_rules
+from gateway.proxy import reply as replies
+from gateway.proxy.body import unpack
+from gateway.proxy.closing import Closer
+from gateway.proxy.live import Live
+from gateway.proxy.relay import Relay
+from gateway.proxy.sessions import Sessions
+from gateway.state.store import Store
+from gateway.upstream.client import Client
+from gateway.verdict import Reason
+
+Read = Callable[[int], Awaitable[bytes]]
+Begin = Callable[[Request], Exchange]
+
+_log = logging.getLogger("portcullis.proxy")
+
+
+class Handler:
+    """Handles one worker's calls.
+
+    Args:
+        begin: makes an exchange with its id, clock and the policy snapshot of the moment.
+        digest_key: keys the digest by which a caller's own credential is known.
+    """
+
+    def __init__(
+        self,
+        *,
+        begin: Begin,
+        store: Store,
+        client: Client,
+        closer: Closer,
+        sessions: Sessions,
+        digest_key: bytes,
+    ) -> None:
+        self._begin = begin
+        self._store = store
+        self._client = client
+        self._closer = closer
+        self._sessions = sessions
+        self._digest_key = digest_key
+        self._relay = Relay(closer)
+        self.draining = False
+
+    async def handle(self, request: Request, read: Read) -> Reply:
+        """Answer one request, and record it whatever happens."""
+        exchange = self._begin(request)
+        self._closer.begin(exchange)
+        try:
+            await self._accept(exchange, read)
+            pipeline = self._pipeline(exchange)
+            stopped = await pipeline.on_request(exchange, self._store)
+            exchange.mark("rules")
+            if stopped is not None:
+                reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
+                return await self._closer.refused(exchange, reply)
+            await self._closer.open(exchange)
+            answer = await self._send(exchange)
+            return await self._relay.pass_on(exchange, pipeline, answer)
+        except GatewayError as error:
+            reply = replies.for_error(exchange, error, _dialect(exchange))
+            return await self._closer.failed(exchange, reply)
+        except asyncio.CancelledError:
+            self._closer.cancelled(exchange)
+            raise
+        except Exception as error:
+            _log.exception("internal error", extra={"exchange": exchange.id})
+            failure = OwnError(
+                Reason.INTERNAL_ERROR,
+                f"Portcullis failed on this call ({type(error).__name__}). Its log says more.",
+            )
+            reply = replies.for_error(exchange, failure, _dialect(exchange))
+            return await self._closer.failed(exchange, reply)
+
+    # --- stations ---
+
+    async def _accept(self, exchange: Exchange, read: Read) -> None:
+        """Who calls, where to, and what it says."""
+        live: Live = exchange.snapshot
+        request = exchange.request
+        if self.draining:
+            raise OwnError(
+                Reason.DRAINING, "This gateway is shutting down. Send again.", retryable=True
+            )
+        _check_sender(request, live)
+        exchange.target = live.router.route(request)
+        exchange.dialect = DIALECTS[exchange.target.dialect]
+        exchange.identity = identify(
+            request.headers,
+            live.keys,
+            live.file.default_tenant,
+            exchange.now,
+            self._digest_key,
+        )
+        exchange.mark("identify")
+        limit = live.file.limits.max_body
+        request.body = await read(limit)
+        exchange.bytes_in = len(request.body)
+        exchange.mark("read")
+        encoding = request.headers.get("content-encoding")
+        body = request.body
+        if encoding and (exchange.target.dialect != "opaque"):
+            body = unpack(body, encoding, limit)
+        exchange.call = exchange.dialect.decode(request, body)
+        exchange.mark("decode")
+        await self._sessions.find(exchange)
+        exchange.mark("session")
+
+    @staticmethod
+    def _pipeline(exchange: Exchange) -> Pipeline:
+        live: Live = exchange.snapshot
+        return live.pipelines[exchange.identity.tenant]
+
+    async def _send(self, exchange: Exchange) -> UpstreamReply:
+        """Call upstream: the caller's own bytes and headers, but for what must not travel."""
+        live: Live = exchange.snapshot
+        target, call = exchange.target, exchange.call
+        assert target is not None and call is not None
+        plan = live.upstreams[target.upstream]
+        headers = header_rules.to_upstream(
+            exchange.request.headers,
+            drop_credentials=lambda name, value: is_stripped(
+                name, value, upstream_has_credential=False
+            ),
+            credential=plan.credential,
+        )
+        if live.pipelines[exchange.identity.tenant].rules and target.dialect != "opaque":
+            header_rules.readable_only(headers, stream=call.stream)
+        body = exchange.request.body
+        if call.document.changed:
+            body = call.encode()
+            headers.remove("content-encoding")
+        exchange.sent = True
+        answer = await self._client.send(
+            exchange.request.method,
+            plan.base,
+            target.path,
+            headers,
+            body,
+            plan.timeouts,
+            live.file.limits.max_answer,
+        )
+        exchange.upstream_status = answer.status
+        exchange.mark("upstream")
+        return answer
+
+
+def _dialect(exchange: Exchange) -> Dialect:
+    """The caller's dialect, or a guess for a reply to what was never routed."""
+    if exchange.dialect is not None:
+        return exchange.dialect
+    headers = exchange.request.headers
+    anthropic = "anthropic-version" in headers or "x-api-key" in headers
+    return DIALECTS["anthropic_messages" if anthropic else "openai_chat"]
+
+
+def _check_sender(request: Request, live: Live) -> None:
+    """A loopback listener takes no foreign Host (DNS rebinding) and no unlisted Origin."""
+    origin = request.headers.get("origin")
+    if origin and origin not in live.origins:
+        raise CallerError(
+            Reason.ORIGIN_DENIED,
+            "This gateway takes no calls from web pages. The operator can list an origin under "
+            "`listener.origins`.",
+            status=403,
+        )
+    if live.check_host:
+        host = request.headers.get("host").rpartition("@")[2].lower()
+        name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+        if name not in live.hosts:
+            raise CallerError(
+                Reason.HOST_DENIED,
+                "This gateway listens on loopback and was called by a name that is not its own. "
+                "The operator can list a host under `listener.hosts`.",
+                status=403,
+            )

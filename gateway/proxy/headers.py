@@ -1,0 +1,86 @@
+"""Which headers travel, and which do not. Everything not named here passes as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.message import Headers
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110 section 7.6.1, and the obsolete ones that are still sent."""
+
+CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+"""Where a caller's key may stand."""
+
+READABLE = ("gzip", "deflate", "identity")
+"""Content encodings that rules can read."""
+
+_DROPPED_UP = HOP_BY_HOP | {"host", "content-length", "expect"}
+_DROPPED_DOWN = HOP_BY_HOP | {"content-length"}
+
+
+def to_upstream(
+    headers: Headers, *, drop_credentials: Callable[[str, str], bool], credential: tuple[str, str] | None
+) -> Headers:
+    """The request headers that upstream sees.
+
+    Args:
+        drop_credentials: says of a credential header's name and value whether it must not travel
+            (a gateway key never does).
+        credential: the upstream's own credential header, where the operator configured one; it
+            takes the place of whatever the caller sent.
+    """
+    named = _connection_names(headers)
+    kept = []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered in _DROPPED_UP or lowered in named or lowered.startswith("x-portcullis-"):
+            continue
+        if lowered in CREDENTIALS and (credential is not None or drop_credentials(lowered, value)):
+            continue
+        kept.append((name, value))
+    if credential is not None:
+        kept.append(credential)
+    return Headers(kept)
+
+
+def to_caller(headers: Headers) -> Headers:
+    """The answer's headers that the caller sees."""
+    named = _connection_names(headers)
+    return Headers(
+        (name, value)
+        for name, value in headers
+        if (lowered := name.lower()) not in _DROPPED_DOWN and lowered not in named
+    )
+
+
+def readable_only(headers: Headers, *, stream: bool) -> None:
+    """Ask upstream only for encodings that rules can read; a stream is asked for as it is."""
+    if "accept-encoding" not in headers:
+        return
+    if stream:
+        headers.set("Accept-Encoding", "identity")
+        return
+    asked = (part.strip() for part in headers.get("accept-encoding").split(","))
+    kept = [part for part in asked if part.partition(";")[0].strip().lower() in READABLE]
+    headers.set("Accept-Encoding", ", ".join(kept) or "identity")
+
+
+def _connection_names(headers: Headers) -> frozenset[str]:
+    """Headers that the Connection header declares as belonging to this hop."""
+    value = headers.get("connection")
+    if not value or value.lower() in ("keep-alive", "close"):
+        return frozenset()
+    return frozenset(part.strip().lower() for part in value.split(","))

@@ -1,0 +1,51 @@
+"""What the data path needs of one policy snapshot, made once and kept to the end of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.config.policy_file import PolicyFile
+from gateway.identity.tenant import KeyRing
+from gateway.policy.pipeline import Pipeline
+from gateway.upstream.client import Timeouts
+from gateway.upstream.prices import Prices
+from gateway.upstream.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPlan:
+    """Where an upstream is and how it is called. `credential` is a header, or None."""
+
+    base: str
+    credential: tuple[str, str] | None
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A compiled policy with everything that is looked up per call."""
+
+    digest: str
+    file: PolicyFile
+    pipelines: Mapping[str, Pipeline]
+    router: Router
+    keys: KeyRing
+    upstreams: Mapping[str, UpstreamPlan]
+    prices: Prices
+    hosts: frozenset[str]
+    origins: frozenset[str]
+    check_host: bool  # the listener is on loopback
+
+
+def upstream_plan(file: PolicyFile, name: str) -> UpstreamPlan:
+    """How an upstream of the policy file is called."""
+    options = file.upstreams[name]
+    credential = None
+    if options.credential is not None and options.credential.get_secret_value():
+        secret = options.credential.get_secret_value()
+        if options.provider == "anthropic":
+            credential = ("x-api-key", secret)
+        else:
+            credential = ("authorization", f"Bearer {secret}")
+    return UpstreamPlan(options.url, credential, Timeouts(read=options.timeout))

@@ -1,0 +1,260 @@
+"""From upstream's answer to the caller's reply: whole, streamed, or passed as it is.
+
+The record is closed before the caller's last byte: before a whole answer is handed to the
+server, and before the frame that completes a stream is let through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from gateway.dialects.base import Answer, AnswerStream
+from gateway.dialects.sse import EventReader
+from gateway.errors import GatewayError, UpstreamError
+from gateway.exchange import Exchange
+from gateway.message import Reply, UpstreamReply
+from gateway.policy.answer_guard import AnswerGuard
+from gateway.policy.pipeline import Pipeline
+from gateway.policy.stream_window import StreamWindow
+from gateway.proxy import headers as header_rules
+from gateway.proxy import reply as replies
+from gateway.proxy.body import StreamUnpacker, unpack
+from gateway.proxy.closing import BYTES_PER_TOKEN, Closer
+from gateway.proxy.live import Live
+from gateway.verdict import Reason, Verdict
+
+KEEP_ALIVE = 15.0
+"""Seconds of silence, while a tool call is being assembled, after which a comment is sent."""
+
+_COMMENT = b": portcullis is holding back a tool call\n\n"
+
+
+class Relay:
+    """Passes answers on, through the rules."""
+
+    def __init__(self, closer: Closer) -> None:
+        self._closer = closer
+
+    async def pass_on(
+        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
+    ) -> Reply:
+        """The reply to the caller. Whatever breaks on the way closes upstream's connection."""
+        assert exchange.call is not None
+        try:
+            if exchange.call.dialect == "opaque":
+                return self._pass_unread(exchange, answer)
+            if answer.headers.get("content-type").startswith("text/event-stream"):
+                return await self._stream(exchange, pipeline, answer)
+            return await self._whole(exchange, pipeline, answer)
+        except BaseException:
+            answer.close()
+            raise
+
+    # --- whole answers ---
+
+    async def _whole(
+        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
+    ) -> Reply:
+        body = await answer.read()
+        exchange.mark("answer")
+        reply = Reply(answer.status, header_rules.to_caller(answer.headers), body)
+        if answer.status < 300 and exchange.call is not None and exchange.call.billable:
+            guard = pipeline.guard(exchange)
+            decoded = self._decode(exchange, reply, guard)
+            if decoded is not None:
+                stopped = guard.on_answer(decoded)
+                if stopped is not None:
+                    return await self._blocked(exchange, guard, stopped)
+                if decoded.document.changed:
+                    reply.body = decoded.encode()
+                    reply.headers.remove("content-encoding")
+        exchange.mark("answer_rules")
+        replies.mark(exchange, reply.headers)
+        return await self._closer.answered(exchange, reply)
+
+    def _decode(self, exchange: Exchange, reply: Reply, guard: AnswerGuard) -> Answer | None:
+        """Read the answer; one that cannot be read is unscannable, never unseen."""
+        assert exchange.dialect is not None and exchange.call is not None
+        assert isinstance(reply.body, bytes)
+        live: Live = exchange.snapshot
+        exchange.text_out = len(reply.body)
+        encoding = reply.headers.get("content-encoding")
+        try:
+            body = unpack(reply.body, encoding, live.file.limits.max_answer)
+            decoded = exchange.dialect.decode_answer(exchange.call, body)
+        except (ValueError, GatewayError) as error:
+            guard.on_unreadable()
+            if (stopped := exchange.stopped) is not None:
+                raise UpstreamError(
+                    Reason.ANSWER_MALFORMED,
+                    f"The provider's answer cannot be read, and rule {stopped.rule} lets nothing "
+                    "unread pass.",
+                    retryable=False,
+                ) from error
+            return None
+        exchange.usage = decoded.usage
+        exchange.model_served = decoded.model
+        exchange.answer_id = decoded.id
+        exchange.text_out = sum(len(s.text) for s in decoded.segments)
+        return decoded
+
+    async def _blocked(self, exchange: Exchange, guard: AnswerGuard, verdict: Verdict) -> Reply:
+        assert exchange.dialect is not None
+        message = guard.blocked_message(verdict)
+        reply = replies.for_answer(exchange, verdict, exchange.dialect, message)
+        return await self._closer.blocked(exchange, reply)
+
+    # --- streams ---
+
+    async def _stream(
+        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
+    ) -> Reply:
+        assert exchange.dialect is not None and exchange.call is not None
+        exchange.streamed = True
+        exchange.status = answer.status
+        unpacker = StreamUnpacker(answer.headers.get("content-encoding"))
+        if not unpacker.readable:
+            return self._pass_encoded(exchange, pipeline, answer)
+        stream = exchange.dialect.open_stream(exchange.call)
+        window = pipeline.window(exchange, stream)
+        pieces = self._pieces(exchange, answer, stream, window, unpacker)
+        first = await anext(pieces, b"")
+        if window.blocked is not None and not window.begun:
+            await pieces.aclose()
+            reply = replies.for_answer(exchange, window.blocked, exchange.dialect, window.message)
+            return await self._closer.blocked(exchange, reply)
+        headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
+        if not unpacker.plain:
+            headers.remove("content-encoding")
+        return Reply(answer.status, headers, _chain(first, pieces))
+
+    async def _pieces(
+        self,
+        exchange: Exchange,
+        answer: UpstreamReply,
+        stream: AnswerStream,
+        window: StreamWindow,
+        unpacker: StreamUnpacker,
+    ) -> AsyncGenerator[bytes, None]:
+        """Upstream's bytes through the window, never empty; the exchange is closed before the
+        last of them."""
+        events = EventReader()
+        try:
+            piece = b"-"
+            while piece and window.blocked is None:
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE if window.waits else None):
+                        piece = await answer.next_piece()
+                except TimeoutError:
+                    yield _COMMENT
+                    continue
+                found = events.feed(unpacker.feed(piece)) if piece else events.end()
+                out = b"".join([window.feed(event) for event in found])
+                if not piece:
+                    out += window.end()
+                exchange.bytes_out += len(out)
+                if stream.finished or not piece or window.blocked is not None:
+                    await self._finish(exchange, stream, window)
+                if out:
+                    yield out
+        except GatewayError as error:
+            if window.begun:
+                exchange.reason = error.reason
+                exchange.outcome = "upstream_failed"
+                self._collect(exchange, stream, window)
+                await self._closer.close(exchange)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            self._collect(exchange, stream, window)
+            self._closer.cancelled(exchange)
+            raise
+        finally:
+            answer.close()
+
+    async def _finish(
+        self, exchange: Exchange, stream: AnswerStream, window: StreamWindow
+    ) -> None:
+        """The answer is complete, or stopped: close the exchange before its last bytes leave.
+
+        A stream that was stopped before its first byte is closed with the reply made for it.
+        """
+        if exchange.closed:
+            return
+        self._collect(exchange, stream, window)
+        if window.blocked is not None:
+            if not window.begun:
+                return
+            exchange.reason = window.blocked.reason
+        exchange.outcome = "answered" if window.blocked is None else "blocked"
+        await self._closer.close(exchange)
+
+    @staticmethod
+    def _collect(exchange: Exchange, stream: AnswerStream, window: StreamWindow) -> None:
+        """Take what the stream told about itself to the exchange."""
+        window.finish()
+        exchange.model_served = stream.model
+        exchange.answer_id = stream.id
+        exchange.text_out = window.text_out
+        usage = stream.usage
+        if usage is not None and not stream.finished:  # cut off: its output is our estimate
+            seen = -(-window.text_out // BYTES_PER_TOKEN)
+            usage = replace(usage, output=max(usage.output, seen), estimated=True)
+        exchange.usage = usage
+
+    # --- what no dialect reads ---
+
+    def _pass_encoded(
+        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
+    ) -> Reply:
+        """A stream in an encoding that was not asked for and cannot be read."""
+        if pipeline.guard(exchange).on_unreadable() is not None:
+            raise UpstreamError(
+                Reason.ANSWER_MALFORMED,
+                "The provider's stream comes in an encoding that no rule can read.",
+                retryable=False,
+            )
+        return self._pass_unread(exchange, answer)
+
+    def _pass_unread(self, exchange: Exchange, answer: UpstreamReply) -> Reply:
+        headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
+        exchange.status = answer.status
+        length = answer.headers.get("content-length")
+        total = int(length) if length.isdigit() else None
+        return Reply(answer.status, headers, self._unread(exchange, answer, total))
+
+    async def _unread(
+        self, exchange: Exchange, answer: UpstreamReply, total: int | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Pieces as they come. The record precedes the last one where the length is known, and
+        else the end of the body."""
+        try:
+            while piece := await answer.next_piece():
+                exchange.bytes_out += len(piece)
+                if exchange.bytes_out == total:
+                    exchange.outcome = "answered"
+                    await self._closer.close(exchange)
+                yield piece
+            exchange.outcome = "answered"
+            await self._closer.close(exchange)
+        except GatewayError as error:
+            exchange.reason = error.reason
+            exchange.outcome = "upstream_failed"
+            await self._closer.close(exchange)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            self._closer.cancelled(exchange)
+            raise
+        finally:
+            answer.close()
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        if first:
+            yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        await rest.aclose()

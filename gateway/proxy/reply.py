@@ -1,0 +1,92 @@
+"""A verdict or an error, as the answer that the caller's SDK understands.
+
+The statuses follow docs/replies.md: 400 for a block because no probed client retries it, 429
+with an integer `retry-after` for a wait, 401 for keys, 503 for our own failures.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gateway.dialects.base import Dialect
+from gateway.errors import GatewayError
+from gateway.exchange import Exchange
+from gateway.message import Headers, Reply
+from gateway.policy import wording
+from gateway.verdict import GATEWAY, Action, Reason, Verdict
+
+LONG_WAIT = 60.0
+"""Seconds above which SDKs are told not to wait: they would not, and retry at once."""
+
+_OWN_FAILURE = frozenset({Reason.RULE_FAILED, Reason.STORE_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE})
+
+
+def for_verdict(exchange: Exchange, verdict: Verdict, dialect: Dialect) -> Reply:
+    """The reply to a request that a rule stopped before the provider saw it."""
+    message = wording.refused(verdict, exchange.id)
+    return _reply(exchange, verdict, dialect, message)
+
+
+def for_answer(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str) -> Reply:
+    """The reply in the place of an answer that a rule stopped before its first byte."""
+    return _reply(exchange, verdict, dialect, message)
+
+
+def for_error(exchange: Exchange, error: GatewayError, dialect: Dialect) -> Reply:
+    """The reply to what cannot be read, cannot be reached, or went wrong inside."""
+    headers = _headers(exchange, Action.BLOCK, error.reason, str(GATEWAY))
+    if not error.retryable:
+        headers.add("x-should-retry", "false")
+    message = error.message
+    if exchange.id not in message:
+        message = f"{message} Reference {exchange.id}."
+    body = dialect.error_body(error.status, error.reason.value, message, exchange.id)
+    exchange.reason = error.reason
+    return Reply(error.status, headers, body)
+
+
+def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str) -> Reply:
+    headers = _headers(exchange, verdict.action, verdict.reason, str(verdict.rule))
+    status = 400
+    if verdict.action is Action.THROTTLE:
+        status = 429
+        wait = max(1, math.ceil(verdict.retry_after or 1))
+        headers.add("retry-after", str(wait))
+        if wait > LONG_WAIT:
+            headers.add("x-should-retry", "false")
+    else:
+        headers.add("x-should-retry", "false")
+        if verdict.reason in _OWN_FAILURE:
+            status = 503
+    exchange.reason = verdict.reason
+    body = dialect.error_body(status, verdict.reason.value, message, exchange.id)
+    return Reply(status, headers, body)
+
+
+def _headers(exchange: Exchange, action: Action, reason: Reason, rule: str) -> Headers:
+    return Headers(
+        [
+            ("content-type", "application/json"),
+            ("x-request-id", exchange.id),
+            ("request-id", exchange.id),
+            ("x-portcullis-id", exchange.id),
+            ("x-portcullis-verdict", action.value),
+            ("x-portcullis-reason", reason.value),
+            ("x-portcullis-rule", rule),
+            *exchange.notices.items(),
+        ]
+    )
+
+
+def mark(exchange: Exchange, headers: Headers) -> Headers:
+    """Put the gateway's own headers on an answer that goes through."""
+    action = exchange.action
+    headers.add("x-portcullis-id", exchange.id)
+    headers.add("x-portcullis-verdict", action.value)
+    if action is Action.BLOCK:  # a tool call was taken out
+        verdict = next(v for v in exchange.verdicts if v.enforced is Action.BLOCK)
+        headers.add("x-portcullis-reason", verdict.reason.value)
+        headers.add("x-portcullis-rule", str(verdict.rule))
+    for name, value in exchange.notices.items():
+        headers.add(name, value)
+    return headers
