@@ -26,6 +26,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 UpstreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 """An upstream's name stands in paths (`/{upstream}/...`)."""
 
+PricedModel = Annotated[str, StringConstraints(pattern=r"^[^*]{1,120}\*?$")]
+"""A model's name, or the start of names with a `*` at its end."""
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -214,7 +217,7 @@ class PolicyFile(Strict):
     limits: Limits = Limits()
     audit: Audit = Audit()
     admin: Admin = Admin()
-    prices: dict[str, Price] = Field(default_factory=dict)
+    prices: dict[PricedModel, Price] = Field(default_factory=dict)
 
     def rules(self) -> list[tuple[str, int, Any]]:
         """Every rule as (policy, position in it, options), in the order of the file."""

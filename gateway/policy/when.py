@@ -1,0 +1,85 @@
+"""`when`: which calls a rule watches, decided as early as it can be.
+
+The tenant and the environment are known when the policy is compiled, so a rule that does not
+watch them is not in the tenant's plan at all. `tool` is left to the rules on tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.config.rule_options import When
+from gateway.exchange import Exchange
+from gateway.policy.globs import compile_globs
+
+Test = Callable[[Exchange], bool]
+_Matcher = Callable[[str], bool]
+
+
+def watches_tenant(when: When | None, tenant: str, environment: str | None) -> bool:
+    """Whether a rule watches any call of this tenant in this environment."""
+    if when is None:
+        return True
+    if when.tenant is not None and not compile_globs(when.tenant)(tenant):
+        return False
+    return when.environment is None or (
+        environment is not None and compile_globs(when.environment)(environment)
+    )
+
+
+def watches_upstream(when: When | None, upstream: str) -> bool:
+    """Whether a rule watches any call to this upstream."""
+    return when is None or when.upstream is None or compile_globs(when.upstream)(upstream)
+
+
+def compile_when(when: When | None) -> Test | None:
+    """A test of what only the call itself can tell; None where there is nothing to test.
+
+    What a call does not say is the empty text: only `*` matches it.
+    """
+    if when is None:
+        return None
+    tests = [
+        make(compile_globs(globs))
+        for make, globs in (
+            (_upstream, when.upstream),
+            (_model, when.model),
+            (_agent, when.agent),
+            (_user, when.user),
+            (_task, when.task),
+        )
+        if globs is not None
+    ]
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+    return lambda exchange: all(test(exchange) for test in tests)
+
+
+def describe_when(when: When | None) -> str:
+    """The condition as a line for people: `model gpt-*, user alice|bob`; "" without one."""
+    if when is None:
+        return ""
+    given = when.model_dump(exclude_none=True)
+    return ", ".join(f"{key} {'|'.join(globs)}" for key, globs in given.items())
+
+
+def _upstream(matches: _Matcher) -> Test:
+    return lambda exchange: exchange.target is not None and matches(exchange.target.upstream)
+
+
+def _model(matches: _Matcher) -> Test:
+    return lambda exchange: matches(exchange.call.model if exchange.call is not None else "")
+
+
+def _agent(matches: _Matcher) -> Test:
+    return lambda exchange: matches(exchange.identity.agent)
+
+
+def _user(matches: _Matcher) -> Test:
+    return lambda exchange: matches(exchange.identity.user)
+
+
+def _task(matches: _Matcher) -> Test:
+    return lambda exchange: matches(exchange.identity.task)
