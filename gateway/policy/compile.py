@@ -68,8 +68,9 @@ def compile_policy(loaded: Loaded, workshop: Workshop) -> Snapshot:
         ref = RuleRef(policy, options.id or options.default_id(), options.kind)
         try:
             rules[policy].append(_build(options, ref, file, workshop))
-        except Exception as error:
-            # Whatever a kind could not digest is a fault of the file, and its line is known.
+        except Exception as error:  # noqa: BLE001
+            # Whatever a kind could not digest is a fault of the file, and its line is known; a
+            # reload must never take down what runs.
             problems.append(f"{loaded.sources.get(str(ref), policy)}: rule {ref}: {error}")
     if problems:
         raise ConfigError(problems)

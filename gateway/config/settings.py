@@ -1,0 +1,216 @@
+"""What `portcullis serve` is told by flags and `PORTCULLIS_*` variables: where to listen, where
+to keep things. What is allowed to pass is the policy file's business, not this one's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config.packaged import starter_policy
+from gateway.errors import ConfigError
+
+IMAGE_FOLDER = Path("/var/lib/portcullis")
+"""Made by the image; used wherever it may be written to."""
+
+MOST_WORKERS = 256
+
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """A listener's socket file."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked settings. `folder` is the state folder that the defaults lie in."""
+
+    policies: Path
+    listen: Address
+    probes: Address
+    admin: Address | UnixSocket | None
+    state: str
+    audit: Path
+    workers: int
+    allow_anonymous: bool
+    folder: Path
+    master_key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One setting: its flag is `--name`, its variable `PORTCULLIS_NAME`."""
+
+    name: str
+    metavar: str
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return "PORTCULLIS_" + self.name.upper().replace("-", "_")
+
+
+FLAGS = (
+    Flag("policies", "PATH", "policy file or folder (default: the packaged starter)"),
+    Flag("listen", "HOST:PORT", "where agents call (default 127.0.0.1:8484)"),
+    Flag("probes", "HOST:PORT", "metrics and health (default 127.0.0.1:9484)"),
+    Flag("admin", "ADDRESS", "HOST:PORT, unix:PATH or off (default 127.0.0.1:9485)"),
+    Flag("state", "URL", "sqlite:///PATH or memory:// (default: in the state folder)"),
+    Flag("audit", "DIR", "where the audit log is written (default: in the state folder)"),
+    Flag("workers", "N", "worker processes (default 1)"),
+)
+MASTER_KEY_VARIABLE = "PORTCULLIS_MASTER_KEY_FILE"
+
+
+def add_settings(parser: ArgumentParser) -> None:
+    """Give a parser every flag; what is not given stays None, for the environment to say."""
+    for flag in FLAGS:
+        parser.add_argument(
+            f"--{flag.name}", metavar=flag.metavar, help=f"{flag.help} [{flag.variable}]"
+        )
+    parser.add_argument(
+        "--allow-anonymous",
+        action="store_const",
+        const="true",
+        help="let callers without a key spend an upstream's credential on a listener that is not "
+        "loopback [PORTCULLIS_ALLOW_ANONYMOUS]",
+    )
+
+
+def read_settings(given: Mapping[str, str | None], variables: Mapping[str, str]) -> Settings:
+    """Settings from flags (by name, `-` as `_`), then variables, then defaults.
+
+    Raises:
+        ConfigError: with every setting that cannot be used, named as it was given.
+    """
+    reader = _Reader(given, variables)
+    folder = state_folder(variables)
+    key = variables.get(MASTER_KEY_VARIABLE)
+    settings = Settings(
+        policies=Path(reader.text("policies", str(starter_policy()))),
+        listen=reader.address("listen", "127.0.0.1:8484"),
+        probes=reader.address("probes", "127.0.0.1:9484"),
+        admin=reader.admin("127.0.0.1:9485"),
+        state=reader.state(f"sqlite:///{folder / 'state.db'}"),
+        audit=Path(reader.text("audit", str(folder / "audit"))),
+        workers=reader.workers(),
+        allow_anonymous=reader.switch("allow_anonymous"),
+        folder=folder,
+        master_key=Path(key) if key else folder / "master.key",
+    )
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+def state_folder(variables: Mapping[str, str]) -> Path:
+    """The folder for state: the image's where it may be written to, else the user's own."""
+    if os.access(IMAGE_FOLDER, os.W_OK | os.X_OK):
+        return IMAGE_FOLDER
+    base = variables.get("XDG_STATE_HOME", "")
+    # The XDG specification: a relative path is to be ignored.
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return root / "portcullis"
+
+
+def parse_address(text: str) -> Address:
+    """`127.0.0.1:8484`, `[::1]:8484`, `gateway.internal:80`. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ipaddress.IPv6Address(host[1:-1]))
+    elif not _HOST.fullmatch(host):
+        raise ValueError
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
+        raise ValueError
+    return Address(host, int(port))
+
+
+class _Reader:
+    """Reads one setting after the other and collects what is wrong with them."""
+
+    def __init__(self, given: Mapping[str, str | None], variables: Mapping[str, str]) -> None:
+        self._given = given
+        self._variables = variables
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        value = self._given.get(name)
+        if value is None:
+            value = self._variables.get(f"PORTCULLIS_{name.upper()}") or default
+        return value
+
+    def address(self, name: str, default: str) -> Address:
+        text = self.text(name, default)
+        try:
+            return parse_address(text)
+        except ValueError:
+            self._wrong(name, f'expected HOST:PORT, such as "{default}", not {text!r}')
+            return parse_address(default)
+
+    def admin(self, default: str) -> Address | UnixSocket | None:
+        text = self.text("admin", default)
+        if text == "off":
+            return None
+        if text.startswith("unix:") and len(text) > 5:
+            return UnixSocket(Path(text[5:]))
+        return self.address("admin", default)
+
+    def state(self, default: str) -> str:
+        text = self.text("state", default)
+        if text == "memory://" or re.match(r"sqlite:///.", text):
+            return text
+        # No value: a store's address may hold a password.
+        self._wrong("state", "this version keeps state in sqlite:///PATH or memory://")
+        return default
+
+    def workers(self) -> int:
+        text = self.text("workers", "1")
+        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MOST_WORKERS:
+            return int(text)
+        self._wrong("workers", f"expected a number from 1 to {MOST_WORKERS}, not {text!r}")
+        return 1
+
+    def switch(self, name: str) -> bool:
+        text = self.text(name, "").lower()
+        if text not in _TRUE + _FALSE:
+            self._wrong(name, f"expected true or false, not {text!r}")
+        return text in _TRUE
+
+    def _wrong(self, name: str, message: str) -> None:
+        flag = name.replace("_", "-")
+        given = self._given.get(name) is not None
+        self.problems.append(f"{f'--{flag}' if given else f'PORTCULLIS_{name.upper()}'}: {message}")
