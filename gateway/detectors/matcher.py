@@ -1,0 +1,191 @@
+"""Which of many patterns could match a text at all, and where a match may be growing at its end.
+
+Both questions are answered by RE2 over derived expressions (regex_tree), in one pass each: about
+two microseconds a kilobyte for the first, under one for the second. The patterns themselves are
+Python's and run only where these say that it is worth it.
+
+Rules of this file:
+- Offsets outside are code points, inside they are bytes of UTF-8.
+- Where RE2 refuses a derived expression, a coarser one takes its place, in the end one that
+  matches everything: never a narrower one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import re2
+
+from gateway.detectors.regex_tree import ANYTHING, Untranslatable, loosen, unfinished
+
+LONGEST = 512
+"""Characters: the longest match that is found whatever way a stream is cut (DESIGN 1.3)."""
+
+_MEMORY = 64 << 20  # bytes a compiled expression may take; a Set whose DFA is starved misses
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_RETRIES = 64  # candidates that may fail in a row before the plain search takes over
+
+# What the module's `search` calls in the end. Called directly, for `search` builds a generator
+# and a match object, which take longer than the search itself.
+_ANYWHERE: Any = re2._Anchor.UNANCHORED
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A Python regular expression. `flags` are those of `re`."""
+
+    regex: str
+    flags: int = 0
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 for RE2. A lone surrogate becomes U+FFFD, so that offsets stay what they are."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def compile_re2(expression: str) -> Any:
+    """An RE2 object with room to work in. Raises re2.error."""
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    return re2.compile(expression, options)
+
+
+def derive(pattern: Pattern, make: Callable[..., str], only_ascii: bool, last: str) -> str:
+    """`make`'s expression for a pattern, or a coarser one that RE2 takes, or `last`."""
+    for plain in (False, True):
+        try:
+            expression = make(pattern.regex, pattern.flags, only_ascii=only_ascii, plain=plain)
+            compile_re2(expression)
+        except (Untranslatable, re2.error):
+            continue
+        return expression
+    return last
+
+
+class Expression:
+    """One RE2 expression, searched for its leftmost match."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, expression: str) -> None:
+        self._native = compile_re2(expression)._regexp
+
+    def start(self, data: bytes, begin: int, end: int) -> int:
+        """The byte at which the leftmost match in `data[begin:end]` starts, -1 without one."""
+        found: int = self._native.Match(_ANYWHERE, data, begin, end)[0][0]
+        return found
+
+
+class _Filter:
+    """The expressions for one sort of text: ASCII alone, or any."""
+
+    def __init__(self, patterns: Sequence[Pattern], only_ascii: bool) -> None:
+        options = re2.Options()
+        options.max_mem = _MEMORY
+        options.log_errors = False
+        self.set = re2.Set.SearchSet(options)
+        endings = []
+        for pattern in patterns:
+            self.set.Add(derive(pattern, loosen, only_ascii, ANYTHING))
+            endings.append(derive(pattern, unfinished, only_ascii, f"{ANYTHING}+"))
+        self.set.Compile()
+        self.growing = _growing(list(dict.fromkeys(endings)))
+
+
+def _growing(endings: list[str]) -> Expression:
+    try:
+        return Expression(f"(?:{'|'.join(endings)})\\z")
+    except re2.error:
+        return Expression(f"{ANYTHING}+\\z")
+
+
+class Matcher:
+    """Many patterns at once. `hits` gives their positions in the list that it was built with."""
+
+    def __init__(self, patterns: Sequence[Pattern], longest: int = LONGEST) -> None:
+        self.longest = longest
+        self._ascii = _Filter(patterns, True)
+        self._any = _Filter(patterns, False)
+
+    def hits(self, text: str) -> Sequence[int]:
+        """Which patterns may match; none that is not named here does."""
+        if text.isascii():
+            return self._ascii.set.Match(text) or ()
+        return self._any.set.Match(encode(text)) or ()
+
+    def hold(self, text: str) -> int:
+        """Where a match of any pattern may be growing at the end of `text`: see Scanner.hold."""
+        size = len(text)
+        if not size:
+            return 0
+        begin = max(0, size - self.longest)
+        # One character more, so that what stands before the first one can be seen.
+        tail = text[max(0, begin - 1) :]
+        data = encode(tail)
+        first = len(encode(tail[0])) if begin else 0
+        which = self._ascii if len(data) == len(tail) else self._any
+        found = which.growing.start(data, first, len(data))
+        if found < 0:
+            return size
+        if len(data) == len(tail):
+            return size - len(tail) + found
+        return size - len(data[found:].decode())
+
+
+class CompiledPattern(Protocol):
+    """What `re` and `regex` patterns have in common."""
+
+    def match(self, string: str, pos: int) -> Any: ...
+
+    def finditer(self, string: str, pos: int) -> Iterator[Any]: ...
+
+
+class Quick:
+    """A compiled Python pattern with a faster `finditer` that gives the very same matches.
+
+    RE2 says where a match may start; only there the pattern is tried. The leftmost match of the
+    coarser expression never starts behind the pattern's own leftmost match, so going from one
+    candidate to the next meets every match in order. A pattern that can match the empty string
+    must not be given.
+    """
+
+    __slots__ = ("_any", "_ascii", "_pattern")
+
+    def __init__(self, source: Pattern, compiled: CompiledPattern) -> None:
+        self._pattern = compiled
+        self._ascii = Expression(derive(source, loosen, True, ANYTHING))
+        self._any = Expression(derive(source, loosen, False, ANYTHING))
+
+    def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:
+        """All matches, left to right; `timeout` is there for callers of `regex` only."""
+        data = encode(text)
+        ascii_only = len(data) == len(text)
+        rough = self._ascii if ascii_only else self._any
+        size = len(data)
+        at = place = 0  # the same position, in bytes and in code points
+        failed = 0
+        while at < size:
+            found = rough.start(data, at, size)
+            if found < 0:
+                return
+            place += found - at if ascii_only else len(data[at:found].decode())
+            match = self._pattern.match(text, place)
+            if match is None:
+                failed += 1
+                if failed > _RETRIES:
+                    yield from self._pattern.finditer(text, place + 1)
+                    return
+                step = text[place]
+            else:
+                yield match
+                failed = 0
+                step = match.group()
+            place += len(step)
+            at = found + (len(step) if ascii_only else len(encode(step)))
