@@ -22,6 +22,7 @@ from gateway.errors import OwnError
 from gateway.exchange import Exchange
 from gateway.message import Reply
 from gateway.proxy.live import Live
+from gateway.proxy.sessions import Sessions
 from gateway.state.store import Store, StoreError
 from gateway.verdict import Reason
 
@@ -33,7 +34,7 @@ _log = logging.getLogger("portcullis.closing")
 
 
 class Recorder(Protocol):
-    """The audit log, as the data path sees it. Raises OSError where it cannot write."""
+    """The audit log, as the data path sees it. Raises OwnError where it cannot write."""
 
     def open(self, exchange: Exchange) -> None: ...
 
@@ -49,13 +50,13 @@ class Closer:
         self,
         store: Store,
         recorder: Recorder,
+        sessions: Sessions,
         observe: Callable[[Exchange], None],
-        ended: Callable[[Exchange], None],
     ) -> None:
         self._store = store
         self._recorder = recorder
         self._observe = observe
-        self._ended = ended
+        self._sessions = sessions
         self._tasks: set[asyncio.Task[None]] = set()
         self.running: dict[str, Exchange] = {}
 
@@ -68,9 +69,9 @@ class Closer:
             self._recorder.open(exchange)
             if _sync(exchange):
                 await self._recorder.flushed()
-        except OSError as error:
+        except OwnError as error:
             live: Live = exchange.snapshot
-            _log.error("audit log cannot be written: %s", error)
+            _log.error("%s", error)
             if live.file.audit.on_error == "block":
                 raise OwnError(
                     Reason.AUDIT_UNAVAILABLE,
@@ -135,11 +136,12 @@ class Closer:
         finally:
             self._record(exchange)
             self.running.pop(exchange.id, None)
+            await self._sessions.leave(exchange)
         if _sync(exchange):
             try:
                 await self._recorder.flushed()
-            except OSError as error:
-                _log.error("audit log cannot be flushed: %s", error)
+            except OwnError as error:
+                _log.error("%s", error)
 
     async def idle(self) -> None:
         """Wait until all closings that run by themselves are done."""
@@ -157,7 +159,7 @@ class Closer:
             exchange.cost = live.prices.cost(usage, price) if price is not None else None
         if not exchange.claims or exchange.settled:
             return
-        pipeline = live.pipelines[exchange.identity.tenant]
+        pipeline = live.tenants[exchange.identity.tenant].pipeline
         try:
             await pipeline.settle(exchange, self._store, usage or Usage(), exchange.cost)
         except StoreError as error:  # its lease runs out and is charged in full
@@ -167,11 +169,10 @@ class Closer:
         exchange.mark("settle")
         try:
             self._recorder.close(exchange)
-        except OSError as error:
-            _log.error("audit log cannot be written: %s", error)
+        except OwnError as error:
+            _log.error("%s", error)
         exchange.mark("record")
         self._observe(exchange)
-        self._ended(exchange)
 
 
 def used(exchange: Exchange) -> Usage | None:

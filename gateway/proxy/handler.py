@@ -122,13 +122,13 @@ class Handler:
             body = unpack(body, encoding, limit)
         exchange.call = exchange.dialect.decode(request, body)
         exchange.mark("decode")
-        await self._sessions.find(exchange)
+        await self._sessions.enter(exchange)
         exchange.mark("session")
 
     @staticmethod
     def _pipeline(exchange: Exchange) -> Pipeline:
         live: Live = exchange.snapshot
-        return live.pipelines[exchange.identity.tenant]
+        return live.tenants[exchange.identity.tenant].pipeline
 
     async def _send(self, exchange: Exchange) -> UpstreamReply:
         """Call upstream: the caller's own bytes and headers, but for what must not travel."""
@@ -143,7 +143,7 @@ class Handler:
             ),
             credential=plan.credential,
         )
-        if live.pipelines[exchange.identity.tenant].rules and target.dialect != "opaque":
+        if self._pipeline(exchange).rules and target.dialect != "opaque":
             header_rules.readable_only(headers, stream=call.stream)
         body = exchange.request.body
         if call.document.changed:

@@ -23,12 +23,21 @@ class UpstreamPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantLive:
+    """What holds for one tenant: its pipeline, and what its rules need to know of sessions."""
+
+    pipeline: Pipeline
+    counts_sessions: bool
+    times_runs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """A compiled policy with everything that is looked up per call."""
 
     digest: str
     file: PolicyFile
-    pipelines: Mapping[str, Pipeline]
+    tenants: Mapping[str, TenantLive]
     router: Router
     keys: KeyRing
     upstreams: Mapping[str, UpstreamPlan]

@@ -1,0 +1,52 @@
+"""`portcullis`: finds the command and runs it. One file a command.
+
+Exit codes: 0 fine, 1 the thing checked is bad, 2 could not check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from gateway import __version__
+
+COMMANDS = {
+    "serve": "run the gateway",
+    "demo": "see every kind of rule at work, without a key or a network",
+    "check": "check a policy file",
+    "explain": "print the rules that apply to a call, and where each comes from",
+    "schema": "print the JSON Schema of the policy file",
+    "rollback": "return to the policy version before",
+    "key": "make gateway keys and admin tokens",
+    "audit": "verify the audit log, or show its records",
+}
+"""Commands and what they do; each lives in the module of its name."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="portcullis",
+        description="A gateway between an agent and everything it talks to.",
+        epilog="portcullis COMMAND --help says more of one.",
+    )
+    parser.add_argument("--version", action="version", version=f"portcullis {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked = next((word for word in arguments if not word.startswith("-")), "")
+    for name, text in COMMANDS.items():
+        if name == asked:  # only what is run is imported: --help stays quick
+            importlib.import_module(f"gateway.cli.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=text, add_help=False)
+    args = parser.parse_args(arguments)
+    try:
+        code: int = args.func(args)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code

@@ -1,0 +1,67 @@
+"""`portcullis serve`: run the gateway until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from gateway.config.settings import FLAGS, Address, Settings, add_settings, read_settings
+from gateway.errors import ConfigError
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run the gateway",
+        description="Run the gateway. Each flag is also an environment variable. SIGHUP loads the "
+        "policy again, SIGTERM lets running calls finish and stops.",
+    )
+    add_settings(parser)
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve. 0 after an orderly stop, 1 where the policy or a setting is bad, 2 where the machine
+    stands in the way (an address in use)."""
+    from gateway.app import serve
+
+    names = [flag.name for flag in FLAGS] + ["allow_anonymous"]
+    flags = {name: getattr(args, name, None) for name in names}
+    try:
+        settings = read_settings(flags, os.environ)
+        return serve(settings, flags, announce)
+    except ConfigError as error:
+        print("portcullis: cannot start", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"portcullis: cannot start: {error}", file=sys.stderr)
+        return 2
+
+
+def announce(settings: Settings, digest: str) -> None:
+    """One line that says where it listens and with which policy; on a terminal, what to try."""
+    policy = f"{settings.policies.name} ({digest[:19]})"
+    print(f"Portcullis listens on http://{settings.listen} with policy {policy}", flush=True)
+    if sys.stdout.isatty() and isinstance(settings.listen, Address):
+        print(_first_steps(settings.listen), flush=True)
+
+
+def _first_steps(listen: Address) -> str:
+    base = f"http://{listen}"
+    return f"""
+Point an agent at it:
+
+  export OPENAI_BASE_URL={base}/v1
+  export ANTHROPIC_BASE_URL={base}
+
+See it block a fake AWS key (no account needed, nothing leaves this machine):
+
+  curl -s {base}/v1/chat/completions -H 'content-type: application/json' -d '
+    {{"model": "gpt-4o-mini", "messages": [{{"role": "user",
+     "content": "Why does AKIAIOSFODNN7EXAMPLE not work?"}}]}}'
+
+Then: portcullis audit show --last
+"""
