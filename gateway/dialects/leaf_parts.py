@@ -1,0 +1,51 @@
+"""Parts of a stream's frame that carry a whole text: a citation, a hosted tool's result.
+
+Such a text does not grow with later events, so it is a lane of its own that ends at once, and
+what a rule puts in its place goes back to where it stood in the frame's payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.dialects.base import Part, PartKind, Segment
+
+
+@dataclass(slots=True)
+class LeafPart(Part):
+    """A part whose text is that of `segment`, a segment of the frame's payload."""
+
+    segment: Segment | None = None
+
+
+def leaf_parts(segments: Iterable[Segment], lane: str, group: str) -> list[Part]:
+    """Two parts for each segment: its text and its end. Lanes are `<lane>/<number>`."""
+    parts: list[Part] = []
+    for number, segment in enumerate(segments):
+        name = f"{lane}/{number}"
+        parts.append(
+            LeafPart(
+                PartKind.TEXT,
+                name,
+                segment.surface,
+                segment.text,
+                group,
+                readonly=segment.readonly,
+                segment=segment,
+            )
+        )
+        parts.append(Part(PartKind.END, name, segment.surface, group=group))
+    return parts
+
+
+def apply_leaves(parts: Iterable[Part]) -> list[tuple[str, str]]:
+    """Carry replaced texts back into the payload; what was replaced, and by what."""
+    done: list[tuple[str, str]] = []
+    for part in parts:
+        if type(part) is LeafPart and part.segment is not None:
+            before = part.segment.text
+            if part.text != before:
+                part.segment.replace(part.text)
+                done.append((before, part.text))
+    return done
