@@ -1,0 +1,76 @@
+"""`portcullis explain`: which rules a call meets, in order, and where each comes from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.cli.policy_argument import add_policies, load_snapshot, policies_of
+from gateway.config.policy_file import PolicyFile
+from gateway.config.problems import suggest
+from gateway.errors import ConfigError
+from gateway.policy.explain import Row, explain
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="show the rules that apply to a call",
+        description="Show the rules that apply to a tenant's calls to an upstream, in the order "
+        "in which they run, and the file and line that each comes from.",
+    )
+    add_policies(parser)
+    parser.add_argument("--tenant", metavar="T", help="default: the file's default_tenant")
+    parser.add_argument("--upstream", metavar="U", help="default: the only upstream")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 2 where the policy cannot be loaded or names no such tenant or upstream."""
+    path = policies_of(args)
+    try:
+        _, snapshot = load_snapshot(path)
+        tenant = _one(
+            "tenant", args.tenant or snapshot.file.default_tenant, list(snapshot.file.tenants)
+        )
+        upstream = _one("upstream", args.upstream, list(snapshot.file.upstreams))
+    except ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return 2
+    rows = explain(snapshot, tenant, upstream)
+    print(f"tenant {tenant}, upstream {upstream} ({_provider(snapshot.file, upstream)})")
+    print(f"policies {', '.join(snapshot.file.tenants[tenant].policies)}  {snapshot.digest}\n")
+    _show(rows)
+    return 0
+
+
+def _provider(file: PolicyFile, upstream: str) -> str:
+    found = file.upstreams[upstream]
+    return f"{found.provider}, {found.url}"
+
+
+def _one(what: str, named: str | None, known: list[str]) -> str:
+    """The name that was given, or the only one there is."""
+    if named is None:
+        if len(known) == 1:
+            return known[0]
+        raise ConfigError([f"say which {what}: --{what} {'|'.join(known)}"])
+    if named not in known:
+        raise ConfigError([f"there is no {what} {named!r}{suggest(named, known)}"])
+    return named
+
+
+def _show(rows: list[Row]) -> None:
+    if not rows:
+        print("no rule applies")
+        return
+    lines = [("", "stage", "rule", "kind", "mode", "from", "only when")]
+    lines += [
+        (str(number), row.stage, row.rule, row.kind, row.mode.value, row.source, row.condition)
+        for number, row in enumerate(rows, 1)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())

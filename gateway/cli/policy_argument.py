@@ -1,0 +1,43 @@
+"""What the commands that read a policy share: which one is meant, and compiling it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from gateway.config.load import Loaded, load
+from gateway.config.packaged import starter_policy
+from gateway.policy.compile import Snapshot, compile_policy
+
+
+def add_policies(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the policy: as its argument, or with the flag that `serve` has."""
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="policy file or folder (default: the packaged starter)",
+    )
+    named.add_argument("--policies", metavar="PATH", help="the same, as for serve")
+
+
+def policies_of(args: argparse.Namespace) -> Path:
+    """The policy that was named, by argument, flag or variable; else the starter."""
+    named = args.path or args.policies or os.environ.get("PORTCULLIS_POLICIES")
+    return Path(named) if named else starter_policy()
+
+
+def load_snapshot(path: Path) -> tuple[Loaded, Snapshot]:
+    """Load and compile, so that what only a compiled rule can tell is checked too.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    from gateway.policy.rule import Workshop
+    from gateway.upstream.prices import packaged_prices
+
+    loaded = load(path)
+    # Nothing is counted here, so the key that hides scopes in the store is of no matter.
+    return loaded, compile_policy(loaded, Workshop(prices=packaged_prices(), scope_key=bytes(32)))

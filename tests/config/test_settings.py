@@ -1,0 +1,92 @@
+"""Settings of `serve`: flags before variables before defaults, all problems at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from gateway.config import settings
+from gateway.config.packaged import starter_policy
+from gateway.config.settings import Address, UnixSocket, add_settings, read_settings
+from gateway.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _no_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(settings, "IMAGE_FOLDER", tmp_path / "no such folder")
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    read = read_settings({}, {"XDG_STATE_HOME": "/state"})
+    assert str(read.listen) == "127.0.0.1:8484"
+    assert str(read.probes) == "127.0.0.1:9484"
+    assert str(read.admin) == "127.0.0.1:9485"
+    assert read.policies == starter_policy()
+    assert read.state == "sqlite:////state/portcullis/state.db"
+    assert read.audit == Path("/state/portcullis/audit")
+    assert read.master_key == Path("/state/portcullis/master.key")
+    assert read.workers == 1
+    assert not read.allow_anonymous
+
+
+def test_a_flag_wins_over_its_variable() -> None:
+    parser = ArgumentParser()
+    add_settings(parser)
+    given = vars(parser.parse_args(["--listen", "[::1]:80", "--allow-anonymous"]))
+    read = read_settings(given, {"PORTCULLIS_LISTEN": "a:1", "PORTCULLIS_WORKERS": "4"})
+    assert read.listen == Address("::1", 80)
+    assert str(read.listen) == "[::1]:80"
+    assert read.workers == 4
+    assert read.allow_anonymous
+
+
+def test_admin_may_be_a_socket_or_off() -> None:
+    assert read_settings({"admin": "off"}, {}).admin is None
+    assert read_settings({"admin": "unix:/run/p.sock"}, {}).admin == UnixSocket(Path("/run/p.sock"))
+
+
+def test_all_problems_are_named_as_they_were_given() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(
+            {"listen": "8484", "workers": "0", "state": "redis://:hunter2@host"},
+            {"PORTCULLIS_PROBES": "x:99999", "PORTCULLIS_ALLOW_ANONYMOUS": "maybe"},
+        )
+    text = str(caught.value)
+    for name in ("--listen", "--workers", "--state", "PORTCULLIS_PROBES", "_ALLOW_ANONYMOUS"):
+        assert name in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("gateway.internal", False),
+    ],
+)
+def test_what_counts_as_loopback(host: str, loopback: bool) -> None:
+    assert Address(host, 1).loopback is loopback
+
+
+def test_the_state_folder_is_the_images_where_it_may_be_written_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert settings.state_folder({"XDG_STATE_HOME": "not/absolute"}).parts[-3:] == (
+        ".local",
+        "state",
+        "portcullis",
+    )
+    monkeypatch.setattr(settings, "IMAGE_FOLDER", tmp_path)
+    assert settings.state_folder({"XDG_STATE_HOME": "/state"}) == tmp_path
+
+
+def test_the_master_key_may_lie_elsewhere() -> None:
+    assert read_settings({}, {"PORTCULLIS_MASTER_KEY_FILE": "/k"}).master_key == Path("/k")
