@@ -1,0 +1,169 @@
+"""`tools`: which tools a request may declare and the model may call, and how many calls.
+
+Rules of this file:
+- A forbidden tool is taken out of the request; a forbidden call is taken out of the answer. The
+  rest of both goes on.
+- Calls that stand in the resent history are counted, never judged again: what was once let
+  through must not brick the session.
+- Names are compared folded (`policy/names.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from gateway.config.rule_options import RuleOptions, Strict
+from gateway.config.units import CountField
+from gateway.dialects.base import Call, DeclaredTool, StepKind, ToolCall
+from gateway.exchange import Exchange
+from gateway.policy.names import Glob, Names, fold, listed, shown
+from gateway.policy.rule import Rule, Stage, Workshop, call_of
+from gateway.policy.unreadable import BODY, HISTORY, Unscannable, out_of_sight
+from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
+
+_INSTEAD = "Go on without it: use another tool, or ask a person to do this step."
+
+
+class MaxCalls(Strict):
+    """How many tool calls: in one `answer`, and in one `run`, which is since the last human
+    message."""
+
+    answer: CountField | None = None
+    run: CountField | None = None
+
+
+class ToolsOptions(RuleOptions):
+    """Keys of a `tools` rule. `deny` wins over `allow`; without `allow` every tool is."""
+
+    kind: Literal["tools"]
+    allow: tuple[Glob, ...] | None = None
+    deny: tuple[Glob, ...] = ()
+    on_declared: Literal["remove", "block"] = "remove"
+    unknown: Literal["block", "flag", "allow"] = "flag"
+    max_calls: MaxCalls = MaxCalls()
+    unscannable: Unscannable = "flag"
+
+
+class ToolsRule(Rule):
+    """Judges the tools that a request declares and the calls that the model makes."""
+
+    kind: ClassVar[str] = "tools"
+    stage: ClassVar[Stage] = Stage.TOOLS
+    Options = ToolsOptions
+
+    def __init__(self, options: ToolsOptions, ref: RuleRef, mode: Mode, workshop: Workshop) -> None:
+        super().__init__(options, ref, mode, workshop)
+        self._allow = Names(options.allow) if options.allow is not None else None
+        self._deny = Names(options.deny)
+        self._declared = options.on_declared
+        self._unknown = options.unknown
+        self._max = options.max_calls
+        self._unscannable: Unscannable = options.unscannable
+        self._needs = HISTORY if options.max_calls.run is not None else BODY
+        only = options.when.tool if options.when is not None else None
+        self._only = Names(only) if only is not None else None
+
+    # --- what the request declares ---
+
+    def on_request(self, exchange: Exchange) -> Sequence[Verdict]:
+        call = call_of(exchange)
+        if call.unscannable:
+            hidden = out_of_sight(self, call, self._needs, self._unscannable)
+            if hidden and hidden[0].action is Action.BLOCK:
+                return hidden
+        else:
+            hidden = ()
+        denied = [tool for tool in call.tools if self._forbids_tool(tool)]
+        if not denied:
+            return hidden
+        names = listed(tool.name for tool in denied)
+        if self._declared == "block":
+            what = f"forbids tools that the request declares: {names}"
+            instead = "Send the request without them."
+            verdict = self.verdict(Action.BLOCK, Reason.TOOL_DENIED, what, instead=instead)
+        else:
+            if not self.shadow:
+                call.remove_tools(frozenset(tool.name for tool in denied))
+            what = f"took forbidden tools out of the request: {names}"
+            verdict = self.verdict(Action.REWRITE, Reason.TOOL_DENIED, what)
+        return (*hidden, verdict)
+
+    def _forbids_tool(self, tool: DeclaredTool) -> bool:
+        """A hosted toolset goes as a whole: it is forbidden where a part of it is."""
+        names = (tool.name, *tool.covers)
+        if self._only is not None and not any(self._only.has(name) for name in names):
+            return False
+        if any(self._deny.has(name) for name in names):
+            return True
+        if self._allow is None or self._allow.has(tool.name):
+            return False
+        return not tool.covers or not all(self._allow.has(name) for name in tool.covers)
+
+    # --- what the model calls ---
+
+    def on_tool_call(
+        self, exchange: Exchange, call: ToolCall, earlier: Sequence[ToolCall]
+    ) -> Verdict | None:
+        if self._only is not None and not self._only.has(call.name):
+            return None
+        request = call_of(exchange)
+        if self._deny.has(call.name) or not self._allows(call.name, request):
+            what = f"forbids the tool {shown(call.name)!r}"
+            return self.verdict(Action.BLOCK, Reason.TOOL_DENIED, what, instead=_INSTEAD)
+        return self._over_limit(request, len(earlier) + 1) or self._undeclared(call, request)
+
+    def _allows(self, name: str, request: Call) -> bool:
+        if self._allow is None or self._allow.has(name):
+            return True
+        folded = fold(name)
+        return any(
+            self._allow.has(tool.name) and folded in map(fold, tool.covers)
+            for tool in request.tools
+        )
+
+    def _over_limit(self, request: Call, here: int) -> Verdict | None:
+        limits = self._max
+        if limits.answer is not None and here > limits.answer:
+            what = f"lets an answer make {limits.answer} tool calls, and this is call {here}"
+            instead = "Make fewer calls at a time."
+        elif limits.run is not None and (run := _calls_of_run(request) + here) > limits.run:
+            what = (
+                f"lets the agent make {limits.run} tool calls for one human message, and this is"
+                f" call {run}"
+            )
+            instead = "Report what was done so far, and ask a person how to go on."
+        else:
+            return None
+        return self.verdict(Action.BLOCK, Reason.TOOL_LIMIT, what, instead=instead)
+
+    def _undeclared(self, call: ToolCall, request: Call) -> Verdict | None:
+        if self._unknown == "allow" or _is_declared(call, request.tools):
+            return None
+        what = f"does not know the tool {shown(call.name)!r}: the request did not declare it"
+        if self._unknown == "flag":
+            return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
+        instead = "Call only tools that the request declares."
+        return self.verdict(Action.BLOCK, Reason.TOOL_UNKNOWN, what, instead=instead)
+
+
+def _calls_of_run(request: Call) -> int:
+    """Tool calls in the history since the last human message."""
+    calls = 0
+    for step in reversed(request.steps):
+        if step.kind is StepKind.HUMAN:
+            break
+        calls += len(step.calls)
+    return calls
+
+
+def _is_declared(call: ToolCall, tools: Sequence[DeclaredTool]) -> bool:
+    """Whether the request declares a tool; what the provider runs by itself belongs to whatever
+    toolset it hosts, even one whose names only the provider knows."""
+    folded = fold(call.name)
+    return any(
+        folded == fold(tool.name)
+        or folded in map(fold, tool.covers)
+        or (call.hosted and tool.hosted)
+        for tool in tools
+    )
