@@ -305,5 +305,3 @@ class Supervisor:
             "workers": {"wanted": self.settings.workers, "ready": len(ready)},
             "draining": self.draining,
         }
-
-

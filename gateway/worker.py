@@ -181,9 +181,7 @@ class Worker:
         parts = self._parts
         parts.handler.draining = True
         parts.server.stop_accepting()
-        deadline = time.monotonic() + limit
-        while parts.closer.running and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        await parts.closer.drained(limit)
         await parts.server.close(0.5)
         await parts.closer.idle()
         for task in self._tasks:

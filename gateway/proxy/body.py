@@ -88,7 +88,9 @@ class StreamUnpacker:
         name = encoding.strip().lower()
         self.readable = name in ("", "identity") or name in _WINDOW
         self.plain = name in ("", "identity")
-        self._unpacker = None if self.plain or not self.readable else zlib.decompressobj(_WINDOW[name])
+        self._unpacker = (
+            None if self.plain or not self.readable else zlib.decompressobj(_WINDOW[name])
+        )
 
     def feed(self, piece: bytes) -> bytes:
         return piece if self._unpacker is None else self._unpacker.decompress(piece)

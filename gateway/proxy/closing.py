@@ -58,10 +58,13 @@ class Closer:
         self._observe = observe
         self._sessions = sessions
         self._tasks: set[asyncio.Task[None]] = set()
+        self._none_running = asyncio.Event()
+        self._none_running.set()
         self.running: dict[str, Exchange] = {}
 
     def begin(self, exchange: Exchange) -> None:
         self.running[exchange.id] = exchange
+        self._none_running.clear()
 
     async def open(self, exchange: Exchange) -> None:
         """Write the `opened` line. Raises OwnError where the policy demands a record."""
@@ -135,13 +138,27 @@ class Closer:
             await self._settle(exchange)
         finally:
             self._record(exchange)
-            self.running.pop(exchange.id, None)
+            self._end(exchange)
             await self._sessions.leave(exchange)
         if _sync(exchange):
             try:
                 await self._recorder.flushed()
             except OwnError as error:
                 _log.error("%s", error)
+
+    def _end(self, exchange: Exchange) -> None:
+        self.running.pop(exchange.id, None)
+        if not self.running:
+            self._none_running.set()
+
+    async def drained(self, limit: float) -> bool:
+        """Wait up to `limit` seconds for running calls to end; whether they did."""
+        try:
+            async with asyncio.timeout(limit):
+                await self._none_running.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def idle(self) -> None:
         """Wait until all closings that run by themselves are done."""
@@ -208,5 +225,3 @@ def leases(running: Sequence[Exchange]) -> list[str]:
 def _sync(exchange: Exchange) -> bool:
     live: Live = exchange.snapshot
     return bool(live.file.audit.durability == "sync")
-
-

@@ -1,7 +1,7 @@
 """The life of a request. Read `handle` first; the rest are its stations.
 
-    accept -> identify -> decode -> rules on the request -> upstream
-           -> rules on each piece of the answer -> reply -> record
+accept -> identify -> decode -> rules on the request -> upstream
+       -> rules on each piece of the answer -> reply -> record
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Handler:
         except asyncio.CancelledError:
             self._closer.cancelled(exchange)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             _log.exception("internal error", extra={"exchange": exchange.id})
             failure = OwnError(
                 Reason.INTERNAL_ERROR,

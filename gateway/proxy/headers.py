@@ -32,7 +32,10 @@ _DROPPED_DOWN = HOP_BY_HOP | {"content-length"}
 
 
 def to_upstream(
-    headers: Headers, *, drop_credentials: Callable[[str, str], bool], credential: tuple[str, str] | None
+    headers: Headers,
+    *,
+    drop_credentials: Callable[[str, str], bool],
+    credential: tuple[str, str] | None,
 ) -> Headers:
     """The request headers that upstream sees.
 

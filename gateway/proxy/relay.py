@@ -37,9 +37,7 @@ class Relay:
     def __init__(self, closer: Closer) -> None:
         self._closer = closer
 
-    async def pass_on(
-        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
-    ) -> Reply:
+    async def pass_on(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         """The reply to the caller. Whatever breaks on the way closes upstream's connection."""
         assert exchange.call is not None
         try:
@@ -54,9 +52,7 @@ class Relay:
 
     # --- whole answers ---
 
-    async def _whole(
-        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
-    ) -> Reply:
+    async def _whole(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         body = await answer.read()
         exchange.mark("answer")
         reply = Reply(answer.status, header_rules.to_caller(answer.headers), body)
@@ -108,9 +104,7 @@ class Relay:
 
     # --- streams ---
 
-    async def _stream(
-        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
-    ) -> Reply:
+    async def _stream(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         assert exchange.dialect is not None and exchange.call is not None
         exchange.streamed = True
         exchange.status = answer.status
@@ -173,9 +167,7 @@ class Relay:
         finally:
             answer.close()
 
-    async def _finish(
-        self, exchange: Exchange, stream: AnswerStream, window: StreamWindow
-    ) -> None:
+    async def _finish(self, exchange: Exchange, stream: AnswerStream, window: StreamWindow) -> None:
         """The answer is complete, or stopped: close the exchange before its last bytes leave.
 
         A stream that was stopped before its first byte is closed with the reply made for it.
@@ -205,9 +197,7 @@ class Relay:
 
     # --- what no dialect reads ---
 
-    def _pass_encoded(
-        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply
-    ) -> Reply:
+    def _pass_encoded(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         """A stream in an encoding that was not asked for and cannot be read."""
         if pipeline.guard(exchange).on_unreadable() is not None:
             raise UpstreamError(

@@ -100,7 +100,7 @@ async def _stream(
         await response.write_eof()
     except ConnectionResetError:
         pass  # the caller hung up; the iterator's own end records it
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # The status is sent: breaking the connection is the only honest sign that is left.
         _log.warning("stream broken off: %s", type(error).__name__)
         if http.transport is not None:

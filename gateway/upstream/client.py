@@ -80,13 +80,11 @@ class Client:
                     total=None, sock_connect=timeouts.connect, sock_read=timeouts.read
                 ),
             )
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise _upstream_error(error, timeouts) from error
         return UpstreamReply(
             answer.status,
-            Headers(
-                (k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.raw_headers
-            ),
+            Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.raw_headers),
             read=lambda: _read(answer, timeouts, max_answer),
             next_piece=lambda: _next_piece(answer, timeouts),
             close=answer.close,
@@ -109,7 +107,7 @@ async def _read(answer: aiohttp.ClientResponse, timeouts: Timeouts, limit: int) 
                     "reads.",
                     retryable=False,
                 )
-    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise _upstream_error(error, timeouts) from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -117,7 +115,7 @@ async def _read(answer: aiohttp.ClientResponse, timeouts: Timeouts, limit: int) 
 async def _next_piece(answer: aiohttp.ClientResponse, timeouts: Timeouts) -> bytes:
     try:
         return await answer.content.readany()
-    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise _upstream_error(error, timeouts) from error
 
 
