@@ -1,0 +1,217 @@
+"""The arithmetic of buckets and budgets, the same for every store.
+
+Rules of this file:
+- Pure: no I/O, no clock. `now` is whole microseconds of unix time, given by the store.
+- Whole numbers only. A bucket counts what is missing from it in millionths of a unit and keeps
+  the remainder of its last refill, so that no refill is ever lost or gained by rounding.
+- A `Counter` is changed in place. A refused admission leaves every counter as it was (but for
+  refills, which would have come anyway).
+- Sums saturate at `MOST`, so that they fit the 64-bit integers of a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+
+from gateway.state.store import Cause, Claim, Level, Refusal
+
+MICRO = 1_000_000
+MOST = 2**62
+LEASE_SECONDS = 60
+"""How long a reservation lives without being renewed."""
+LEASE = LEASE_SECONDS * MICRO
+LARGEST_VALUE = 64 * 1024
+"""Bytes of the largest value that `put` and `add` keep."""
+_LARGEST = {False: MOST, True: MOST // MICRO}  # what a budget and a bucket can count
+
+
+@dataclass(slots=True)
+class Counter:
+    """What is kept for one key.
+
+    A budget: `used` and `reserved` in its unit. A bucket: `used` is what is missing from it, in
+    millionths; `at` is when it was last refilled, `rest` what that refill left over, in
+    millionths times seconds.
+
+    `expires` is in microseconds, 0: never. `limit`, `units` and `seconds` are those of the
+    latest claim, kept so that a counter can be shown; `units` 0: a budget.
+    """
+
+    used: int = 0
+    reserved: int = 0
+    at: int = 0
+    rest: int = 0
+    expires: int = 0
+    limit: int = 0
+    units: int = 0
+    seconds: int = 1
+
+    def forgotten(self, now: int) -> bool:
+        """Whether nothing would be lost with it: its time is over and nothing is reserved."""
+        return self.expires != 0 and self.expires <= now and not self.reserved
+
+    def level(self) -> Level:
+        """How it stands, a bucket's missing part rounded up to whole units."""
+        if self.units:
+            return Level(-(-self.used // MICRO), 0, self.limit)
+        return Level(self.used, self.reserved, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What `admit` decided; see `Admission`."""
+
+    levels: tuple[Level, ...]
+    refusal: Refusal | None
+    would_refuse: tuple[Refusal, ...]
+
+
+def check_claims(claims: Sequence[Claim]) -> None:
+    """Raises ValueError for a claim that no store can count."""
+    for claim in claims:
+        most = _LARGEST[claim.refill is not None]
+        if not 0 <= claim.amount <= most or not 0 <= claim.limit <= most:
+            raise ValueError(f"claim {claim.key}: amount or limit is not between 0 and {most}")
+        if claim.refill is not None and not (0 < claim.refill[0] <= most and claim.refill[1] > 0):
+            raise ValueError(f"claim {claim.key}: a bucket gains at least 1 in at least 1 second")
+
+
+def check_amounts(amounts: Sequence[int]) -> None:
+    """Raises ValueError for an amount that no store can count."""
+    if any(not 0 <= amount <= _LARGEST[True] * MICRO for amount in amounts):
+        raise ValueError(f"a settled amount is not between 0 and {MOST}")
+
+
+def check_value(value: bytes) -> None:
+    """Raises ValueError for a value that is too large to be kept."""
+    if len(value) > LARGEST_VALUE:
+        raise ValueError(f"a value has {len(value)} bytes, more than {LARGEST_VALUE}")
+
+
+def admit(counters: MutableMapping[str, Counter], claims: Sequence[Claim], now: int) -> Decision:
+    """Take all claims from their counters, or none if an enforced one does not fit."""
+    taken: list[tuple[Counter, Claim]] = []
+    refusal: Refusal | None = None
+    would_refuse: list[Refusal] = []
+    touched: list[Counter] = []
+    for index, claim in enumerate(claims):
+        counter = _ready(counters, claim, now)
+        touched.append(counter)
+        refused = _fits(counter, claim, index)
+        if refused is None or claim.shadow:
+            if refused is not None:
+                would_refuse.append(refused)
+            _take(counter, claim, 1)
+            taken.append((counter, claim))
+        elif refusal is None:
+            refusal = refused
+    if refusal is not None:
+        for counter, claim in taken:
+            _take(counter, claim, -1)
+    else:
+        for counter, claim in taken:
+            _remember(counter, claim, now)
+    return Decision(tuple([each.level() for each in touched]), refusal, tuple(would_refuse))
+
+
+def settle(
+    counters: MutableMapping[str, Counter],
+    claims: Sequence[Claim],
+    amounts: Sequence[int],
+    now: int,
+) -> tuple[Level, ...]:
+    """Put `amounts` in the place of what the claims took."""
+    levels = []
+    for claim, amount in zip(claims, amounts, strict=True):
+        counter = _ready(counters, claim, now)
+        if claim.refill is None:
+            counter.reserved = max(0, counter.reserved - claim.amount)
+            counter.used = min(MOST, counter.used + amount)
+        else:
+            counter.used = min(MOST, max(0, counter.used + (amount - claim.amount) * MICRO))
+        _remember(counter, claim, now)
+        levels.append(counter.level())
+    return tuple(levels)
+
+
+def refill(counter: Counter, now: int) -> None:
+    """Give a bucket what it has gained since it was last looked at."""
+    elapsed = now - counter.at
+    counter.at = now
+    if elapsed <= 0 or not counter.used:
+        # A clock that was set back gains nothing, and starts to gain again at once.
+        counter.rest = counter.rest if counter.used else 0
+        return
+    gained, counter.rest = divmod(elapsed * counter.units + counter.rest, counter.seconds)
+    counter.used -= gained
+    if counter.used <= 0:
+        counter.used = counter.rest = 0
+
+
+def amounts_of(claims: Sequence[Claim]) -> list[int]:
+    """What a lease that ran out is charged: all that it had reserved."""
+    return [claim.amount for claim in claims]
+
+
+def shown(counters: Mapping[str, Counter], key: str, now: int) -> Level | None:
+    """The level of a key for showing it, None where there is none."""
+    counter = counters.get(key)
+    if counter is None or counter.forgotten(now):
+        return None
+    if counter.units:
+        refill(counter, now)
+    return counter.level()
+
+
+def _ready(counters: MutableMapping[str, Counter], claim: Claim, now: int) -> Counter:
+    """The counter of a claim, made or begun anew where need be, refilled, with its new limit."""
+    counter = counters.get(claim.key)
+    if counter is None or counter.forgotten(now):
+        counter = counters[claim.key] = Counter(at=now)
+    counter.limit = claim.limit
+    if claim.refill is not None:
+        units, seconds = claim.refill
+        if seconds != counter.seconds:  # the rate was edited: the remainder has another measure
+            counter.rest = 0
+        counter.units, counter.seconds = units, seconds
+        refill(counter, now)
+    return counter
+
+
+def _fits(counter: Counter, claim: Claim, index: int) -> Refusal | None:
+    amount, limit = claim.amount, claim.limit
+    if claim.refill is None:
+        spent = counter.used + amount
+        if spent > limit:
+            return Refusal(index, Cause.SPENT, 0.0)
+        if spent + counter.reserved > limit:
+            return Refusal(index, Cause.RESERVED, 1.0)
+        return None
+    lacking = counter.used + (amount - limit) * MICRO
+    if lacking <= 0:
+        return None
+    # More than the bucket holds can never be there: the wait is until it is full.
+    return Refusal(index, Cause.RATE, _time_to_gain(counter, min(lacking, counter.used)) / MICRO)
+
+
+def _time_to_gain(counter: Counter, millionths: int) -> int:
+    """Microseconds until a bucket has gained so much."""
+    return max(0, -(-(millionths * counter.seconds - counter.rest) // counter.units))
+
+
+def _take(counter: Counter, claim: Claim, sign: int) -> None:
+    if claim.refill is None:
+        counter.reserved += sign * claim.amount
+    else:
+        counter.used += sign * claim.amount * MICRO
+
+
+def _remember(counter: Counter, claim: Claim, now: int) -> None:
+    """Set when the counter may be forgotten: a bucket when it is full, a budget when told."""
+    if claim.refill is not None:
+        counter.expires = now + _time_to_gain(counter, counter.used) + 1
+    elif claim.expires is None:
+        counter.expires = 0
+    else:
+        counter.expires = max(counter.expires, claim.expires * MICRO)
