@@ -140,6 +140,18 @@ LONG_NUMBER = 1_000_000
 """From here on (7 digits) a number is read as text: a card or phone number may be sent as one."""
 
 
+SCHEMA_KEYS = frozenset(
+    "$defs $ref additionalProperties allOf anyOf const default definition definitions description "
+    "enum examples exclusiveMaximum exclusiveMinimum format function items json_schema maxItems "
+    "maxLength maximum minItems minLength minimum multipleOf name not nullable oneOf parameters "
+    "pattern properties required schema strict syntax title type uniqueItems".split()
+)
+"""Keys of tool declarations and JSON Schema: words of the format, never content."""
+
+SCHEMA_WORDS = frozenset("array boolean custom function integer null number object string".split())
+"""Values of tool declarations and JSON Schema that are words of the format."""
+
+
 class KeySegment(Segment):
     """The name of an object's key. Replacing it renames the key, which goes to the end."""
 
@@ -172,12 +184,13 @@ def leaf_segments(
     fresh: bool = True,
     readonly: bool = False,
     known: frozenset[str] = frozenset(),
+    words: frozenset[str] = frozenset(),
 ) -> list[Segment]:
     """Every string, every key and every long number under `root` as segments.
 
     `root` must be an object or a list. All segments have the same `place`, because a path of
-    keys could hold content. Keys in `known` are words of the format and are not read. A number
-    that is replaced becomes a string.
+    keys could hold content. Keys in `known` and strings in `words` are the format's own and are
+    not read. A number that is replaced becomes a string.
     """
     found: list[Segment] = []
     stack = [root]
@@ -189,7 +202,7 @@ def leaf_segments(
             kind = type(value)
             leaf: Segment | None = None
             if kind is str:
-                text = value
+                text = "" if value in words else value
             elif kind is dict or kind is list:
                 stack.append(value)
                 text = ""

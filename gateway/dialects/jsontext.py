@@ -87,8 +87,8 @@ def text_segments(
 ) -> list[Segment]:
     """The segments of the string `holder[key]`, which should hold JSON.
 
-    Text that is not a JSON object or list is one segment, and one more with its escapes undone
-    where it has any.
+    Text that is not a JSON object or list is one segment, and where it begins like one, one more
+    with its escapes undone. Of the two the last to be replaced stands.
     """
     text: str = holder[key]
     if not text or text == "{}":
@@ -97,7 +97,7 @@ def text_segments(
         inner = EmbeddedDocument(outer, holder, key, text)
     except ValueError:
         whole = Segment(outer, holder, key, text, surface, place, fresh=fresh, readonly=readonly)
-        plain = unescape(text)
+        plain = unescape(text) if text.lstrip()[:1] in ("{", "[") else text
         if plain == text:
             return [whole]
         return [

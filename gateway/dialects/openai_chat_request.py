@@ -1,0 +1,388 @@
+"""A request to Chat Completions: `/v1/chat/completions` and what speaks like it.
+
+What each field is read as stands in docs/dialects.md. Field names and types are those of the
+API reference ("Create chat completion"), with the fields that compatible servers add to messages.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
+from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.openai_chat_tools import ToolList
+from gateway.dialects.reading import Reader, byte_length, string
+from gateway.errors import CallerError
+from gateway.verdict import Reason
+
+PER_IMAGE = 50_000
+"""Tokens of one image at most: gpt-4o-mini counts 2,833 + 8 tiles of 5,667, other models less
+(OpenAI's guide "Images and vision", 2025)."""
+
+LIKELY_IMAGE = 1_000
+"""Tokens of one image, as an estimate: gpt-4o at high detail counts 765 for 1024 x 1024."""
+
+PER_REQUEST = 64
+"""What a provider may add around the messages. Its tokens for each message, name and schema entry
+(3 to 12, OpenAI's cookbook "How to count tokens") are fewer than the bytes of JSON around them."""
+
+_FORMAT_FIELDS = frozenset(
+    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens "
+    "max_tokens messages modalities model n parallel_tool_calls prediction presence_penalty "
+    "prompt_cache_retention reasoning_effort response_format seed service_tier store stream "
+    "stream_options temperature tool_choice tools top_logprobs top_p verbosity "
+    "web_search_options".split()
+)
+"""Fields that are read by name below, or that hold no text. Any other is read leaf by leaf."""
+
+_SURFACES = {
+    "system": Surface.SYSTEM,
+    "developer": Surface.SYSTEM,
+    "user": Surface.USER,
+    "assistant": Surface.ASSISTANT,
+    "tool": Surface.TOOL_RESULT,
+    "function": Surface.TOOL_RESULT,
+}
+_NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
+"""Models that take `max_completion_tokens` only; `max_tokens` is a 400 for them (the API's own
+answer: "Unsupported parameter: 'max_tokens' is not supported with this model")."""
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class NameSegment(Segment):
+    """The `name` of a message. What replaces it is kept within the API's alphabet."""
+
+    __slots__ = ()
+
+    def replace(self, text: str) -> None:
+        super().replace(_NOT_A_NAME.sub("_", text)[:64] or "_")
+
+
+class ChatCall(Call):
+    """See `Call`. Raises CallerError where `messages` is no list of objects."""
+
+    dialect = "openai_chat"
+
+    def __init__(self, document: JsonDocument, path: str = "") -> None:
+        super().__init__(document)
+        self._document = document
+        self._root: dict[str, Any] = document.root
+        self._path = path
+        self._read_fields()
+        reader = Reader(document)
+        messages = self._root.get("messages")
+        if type(messages) is not list:
+            messages = []
+            if self._root.get("messages") is not None:
+                raise _bad_messages()
+        answered = _last_answer(messages)
+        self._media_bytes = 0
+        for number, message in enumerate(messages):
+            reader.fresh = number > answered
+            self._read_message(reader, number, message)
+        reader.fresh = answered < 0
+        self._tools = ToolList(self._root, reader)
+        self.tools = self._tools.declared
+        self._read_others(reader)
+        self._images = reader.images
+        self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)
+        self.segments = reader.segments
+        self.unscannable = reader.unscannable
+
+    # --- reading ---
+
+    def _read_fields(self) -> None:
+        root = self._root
+        self.model = string(root.get("model"))
+        if not self.model and (found := _DEPLOYMENT.search(self._path)):
+            self.model = found.group(1)
+        self.stream = bool(root.get("stream"))
+        asked = [root.get("max_completion_tokens"), root.get("max_tokens")]
+        limits = [limit for limit in asked if type(limit) is int]
+        self.max_output = max(limits) if limits else None
+        choices = root.get("n")
+        self.choices = choices if type(choices) is int and choices > 0 else 1
+        metadata = root.get("metadata")
+        named = metadata.get("user_id") if type(metadata) is dict else None
+        self.user_id = (
+            string(named) or string(root.get("user")) or string(root.get("safety_identifier"))
+        )
+        self.cache_key = string(root.get("prompt_cache_key"))
+
+    def _read_message(self, reader: Reader, number: int, message: Any) -> None:
+        if type(message) is not dict:
+            raise _bad_messages()
+        role = string(message.get("role"))
+        surface = _SURFACES.get(role, Surface.USER)
+        place = f"messages[{number}]"
+        mark = reader.mark()
+        content = message.get("content")
+        if type(content) is str:
+            reader.text(message, "content", surface, f"{place}.content")
+        elif type(content) is list:
+            for index in range(len(content)):
+                self._read_part(reader, content, index, surface, f"{place}.content[{index}]")
+        elif content is not None:
+            reader.unknown(message, "content", surface, f"{place}.content")
+        calls: list[ToolCall] = []
+        if len(message) > ("role" in message) + ("content" in message):
+            for key in message:
+                if key != "role" and key != "content":
+                    self._read_field(reader, message, key, surface, place, calls)
+        self._add_step(role, message, calls, reader, mark)
+
+    def _read_field(
+        self,
+        reader: Reader,
+        message: dict[str, Any],
+        key: str,
+        surface: Surface,
+        place: str,
+        calls: list[ToolCall],
+    ) -> None:
+        """One field of a message beside its role and content."""
+        value = message[key]
+        if value is None or key == "tool_call_id" or key == "id":
+            return
+        if key == "tool_calls" and type(value) is list:
+            for index, call in enumerate(value):
+                where = f"{place}.tool_calls[{index}]"
+                if type(call) is dict:
+                    calls.append(read_call(reader, call, f"{len(calls)}", where))
+                else:
+                    reader.unknown(value, index, Surface.TOOL_CALL, where)
+        elif key == "function_call" and type(value) is dict:
+            reader.json_text(
+                value, "arguments", Surface.TOOL_CALL, f"{place}.function_call.arguments"
+            )
+            name = string(value.get("name"))
+            calls.append(ToolCall(name, name, string(value.get("arguments")), "function"))
+        elif key == "name":
+            self._read_name(reader, message, surface, place)
+        elif key == "audio" and surface is Surface.ASSISTANT:
+            reader.opaque("history", surface, f"{place}.audio")
+        else:
+            read_extra(reader, message, key, surface, f"{place}.{key}")
+
+    @staticmethod
+    def _read_name(reader: Reader, message: dict[str, Any], surface: Surface, place: str) -> None:
+        name = message["name"]
+        if surface is Surface.TOOL_RESULT and type(name) is str:
+            return  # the name of the function, which the tool rules know
+        if type(name) is str and name:
+            reader.segments.append(
+                NameSegment(
+                    reader.document,
+                    message,
+                    "name",
+                    name,
+                    surface,
+                    f"{place}.name",
+                    fresh=reader.fresh,
+                )
+            )
+        elif type(name) is not str:
+            reader.unknown(message, "name", surface, f"{place}.name")
+
+    def _read_part(
+        self, reader: Reader, parts: list[Any], index: int, surface: Surface, place: str
+    ) -> None:
+        """One part of a message's content."""
+        part = parts[index]
+        if type(part) is not dict:
+            reader.unknown(parts, index, surface, place)
+            return
+        kind = part.get("type")
+        if kind == "text" or kind == "refusal":
+            reader.text(part, kind, surface, f"{place}.{kind}")
+            if len(part) > 2:
+                for key in part.keys() - {"type", kind, "cache_control"}:
+                    read_extra(reader, part, key, surface, place)
+        elif kind == "image_url":
+            reader.opaque("image", surface, place)
+            self._read_source(reader, part, "image_url", surface, place)
+        elif kind == "input_audio":
+            reader.opaque("audio", surface, place)
+        elif kind == "video_url":
+            reader.opaque("video", surface, place)
+            reader.unbounded = True
+            self._read_source(reader, part, "video_url", surface, place)
+        elif kind == "thinking" or kind == "reasoning":
+            reader.json(part, Surface.REASONING, place)
+        elif kind == "file":
+            reader.opaque("file", surface, place)
+            reader.structure(part, surface, place)
+        else:
+            reader.opaque("file", surface, place)
+            reader.json(part, surface, place)
+
+    def _read_source(
+        self, reader: Reader, part: dict[str, Any], key: str, surface: Surface, place: str
+    ) -> None:
+        """Where a picture lies: an address is text, the data itself is not."""
+        holder: dict[str, Any] = part
+        source = part.get(key)
+        if type(source) is dict:
+            holder, key, source = source, "url", source.get("url")
+        if type(source) is not str:
+            return
+        if source[:5].lower() == "data:":
+            self._media_bytes += len(source)
+        else:
+            reader.text(holder, key, surface, f"{place}.image_url.url")
+
+    def _read_others(self, reader: Reader) -> None:
+        """Fields of the body beside the messages and tools."""
+        root = self._root
+        prediction = root.get("prediction")
+        if prediction is not None:
+            reader.structure({"prediction": prediction}, Surface.USER, "prediction")
+        search = root.get("web_search_options")
+        if search is not None:
+            reader.json(search, Surface.USER, "web_search_options")
+        for key in root:
+            if key not in _FORMAT_FIELDS:
+                read_extra(reader, root, key, Surface.USER, key)
+
+    def _add_step(
+        self,
+        role: str,
+        message: dict[str, Any],
+        calls: list[ToolCall],
+        reader: Reader,
+        mark: tuple[int, int],
+    ) -> None:
+        steps = self.steps
+        if role == "assistant":
+            if steps and steps[-1].kind is StepKind.MODEL:
+                steps[-1].calls += calls
+            else:
+                steps.append(Step(StepKind.MODEL, calls))
+        elif role == "tool" or role == "function":
+            call_id = string(message.get("tool_call_id")) or string(message.get("name"))
+            steps.append(Step(StepKind.RESULT, call_id=call_id, text=reader.texts_since(mark)))
+        elif role == "user":
+            steps.append(Step(StepKind.HUMAN))
+
+    # --- writing ---
+
+    def encode(self) -> bytes:
+        return self._document.encode()
+
+    def set_max_output(self, tokens: int) -> None:
+        """Into the fields that are there, else into the one that this model takes."""
+        root = self._root
+        fields = [f for f in ("max_completion_tokens", "max_tokens") if root.get(f) is not None]
+        if not fields:
+            fields = ["max_completion_tokens" if _NEW_LIMIT.match(self.model) else "max_tokens"]
+        for name in fields:
+            root[name] = tokens
+        self.max_output = tokens
+        self._document.touch()
+
+    def force_field(self, path: str, value: Any) -> None:
+        if path not in self._root or self._root[path] != value:
+            self._root[path] = value
+            self._document.touch()
+            self._read_fields()
+
+    def get_field(self, path: str) -> Any:
+        return self._root.get(path)
+
+    def ask_usage(self) -> None:
+        options = self._root.get("stream_options")
+        asked = options.get("include_usage") if type(options) is dict else None
+        if not self.stream or asked is True:
+            return
+        kept = options if type(options) is dict else {}
+        self._root["stream_options"] = {**kept, "include_usage": True}
+        self.hide_usage = True
+        self._document.touch()
+
+    def remove_tools(self, names: frozenset[str]) -> None:
+        gone = self._tools.remove(names)
+        if not gone:
+            return
+        self.tools = self._tools.declared
+        self.segments = [s for s in self.segments if s.place not in gone]
+        self._document.touch()
+
+    # --- measures ---
+
+    def input_bound(self) -> int:
+        """All bytes of the body but pictures' data, which have an allowance instead."""
+        if self._unbounded:
+            return -1
+        size = len(self._document.raw)
+        if self._document.changed:
+            size = max(size, len(self.encode()))
+        return size - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
+
+    def input_estimate(self) -> int:
+        return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
+
+
+def read_call(reader: Reader, call: dict[str, Any], key: str, place: str) -> ToolCall:
+    """A tool call of a whole message: of a function, or of a custom tool with free input."""
+    made = ToolCall(string(call.get("id")), "", "", key)
+    function, custom = call.get("function"), call.get("custom")
+    if type(function) is dict:
+        made.name, made.arguments = string(function.get("name")), string(function.get("arguments"))
+        reader.json_text(function, "arguments", Surface.TOOL_CALL, f"{place}.function.arguments")
+    if type(custom) is dict:
+        if not made.name:
+            made.name, made.arguments = string(custom.get("name")), string(custom.get("input"))
+        reader.text(custom, "input", Surface.TOOL_CALL, f"{place}.custom.input")
+    for extra in call.keys() - {"id", "type", "index", "function", "custom"}:
+        read_extra(reader, call, extra, Surface.TOOL_CALL, place)
+    return made
+
+
+def read_extra(
+    reader: Reader, holder: dict[str, Any], key: str, surface: Surface, place: str
+) -> None:
+    """A field that the API does not name, or one of a compatible server's: leaf by leaf.
+
+    What is called reasoning is read as that; where it has structure it may be signed, and is
+    never rewritten.
+    """
+    value = holder[key]
+    thought = key.startswith(("reasoning", "thinking"))
+    if thought:
+        surface = Surface.REASONING
+    if type(value) is str:
+        reader.text(holder, key, surface, place)
+    elif type(value) is dict or type(value) is list:
+        reader.json(value, surface, place, readonly=thought)
+        if thought and any(_is_sealed(item) for item in value):
+            reader.opaque("encrypted", surface, place)
+
+
+def _is_sealed(item: Any) -> bool:
+    """A piece of reasoning that only the provider can read (`reasoning.encrypted`)."""
+    kind = string(item.get("type")) if type(item) is dict else ""
+    return "encrypted" in kind or "redacted" in kind
+
+
+def _last_answer(messages: list[Any]) -> int:
+    """The index of the model's last answer that something follows, -1 without one.
+
+    (An assistant message that stands last is the caller's own beginning of the next answer.)
+    """
+    last = len(messages)
+    while last and _role(messages[last - 1]) == "assistant":
+        last -= 1
+    for number in range(last - 1, -1, -1):
+        if _role(messages[number]) == "assistant":
+            return number
+    return -1
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if type(message) is dict else None
+
+
+def _bad_messages() -> CallerError:
+    return CallerError(Reason.BODY_MALFORMED, "`messages` must be a list of objects.")

@@ -1,0 +1,74 @@
+"""What the OpenAI dialects share beside bodies: the error object and the rate-limit headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from gateway.dialects.base import RateLimit, Usage
+from gateway.dialects.reading import mapping, whole_number
+from gateway.message import Headers
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
+def error_type(status: int) -> str:
+    """The `type` of an error object; the SDKs choose their exception by the status."""
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+def error_object(kind: str, code: str, message: str) -> bytes:
+    """`{"error": {message, type, param, code}}`, the API's error object."""
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def limit_headers(limits: Sequence[RateLimit]) -> Headers:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset reads `6m0s` or `120ms`."""
+    headers = Headers()
+    for limit in limits:
+        headers.add(f"x-ratelimit-limit-{limit.unit}", str(limit.limit))
+        headers.add(f"x-ratelimit-remaining-{limit.unit}", str(max(limit.remaining, 0)))
+        headers.add(f"x-ratelimit-reset-{limit.unit}", duration(limit.reset))
+    return headers
+
+
+def duration(seconds: float) -> str:
+    """Seconds as the API writes them in a reset header: `120ms`, `7.66s`, `6m0s`, `1h2m3s`."""
+    if seconds < 1:
+        return f"{max(round(seconds * 1000), 0)}ms"
+    whole = round(seconds, 2)
+    if whole < 60:
+        return f"{whole:g}s"
+    minutes, rest = divmod(round(whole), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+
+
+def chat_usage(value: object) -> Usage | None:
+    """The `usage` object of Chat Completions and Embeddings; None where there is none.
+
+    `prompt_tokens` has the cached ones in it. `completion_tokens` has the reasoning in it at
+    OpenAI; xAI counts it beside them, which `total_tokens` shows.
+    """
+    if type(value) is not dict:
+        return None
+    given = mapping(value.get("prompt_tokens_details"))
+    made = mapping(value.get("completion_tokens_details"))
+    prompt = whole_number(value.get("prompt_tokens"))
+    read = whole_number(given.get("cached_tokens"))
+    read = read or whole_number(value.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
+    written = whole_number(given.get("cache_write_tokens"))  # OpenRouter's
+    output = whole_number(value.get("completion_tokens"))
+    return Usage(
+        input=max(prompt - read - written, 0),
+        cache_read=read,
+        cache_write=written,
+        output=max(output, whole_number(value.get("total_tokens")) - prompt),
+        reasoning=whole_number(made.get("reasoning_tokens")),
+    )
