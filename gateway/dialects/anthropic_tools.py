@@ -11,11 +11,10 @@ from typing import Any
 
 from gateway.dialects.anthropic_blocks import BlockReader
 from gateway.dialects.base import DeclaredTool, Surface
-from gateway.dialects.reading import mapping, objects, string
+from gateway.dialects.reading import ANY_TOOL, mapping, objects, string
 
-ANY = "*"
-"""Covers every name: the provider asks an MCP server for its tools, so the request names none."""
-
+_FIXED = frozenset({"name", "mcp_server_name"})
+_SKIPPED = frozenset({"type", "cache_control"})
 _BY_PROVIDER = re.compile(r"(web_search|web_fetch|code_execution|tool_search_tool|advisor)_")
 _VERSION = re.compile(r"_\d{8}$")
 _MEMBERS = {"code_execution": ("bash_code_execution", "text_editor_code_execution")}
@@ -62,7 +61,7 @@ class ToolList:
     def _read(self, reader: BlockReader) -> None:
         tools = self._root.get("tools")
         for number, entry in enumerate(tools if type(tools) is list else ()):
-            _read_entry(reader, entry, f"tools[{number}]")
+            reader.definition(entry, f"tools[{number}]", _FIXED, _SKIPPED)
         for number, server in enumerate(objects(self._root.get("mcp_servers"))):
             reader.text(
                 server,
@@ -154,22 +153,6 @@ class ToolList:
             self._root.pop("tool_choice", None)
 
 
-def _read_entry(reader: BlockReader, entry: Any, place: str) -> None:
-    if type(entry) is not dict:
-        if entry is not None:
-            reader.opaque("body", Surface.TOOL_DEFINITION, place)
-        return
-    for key, value in entry.items():
-        at = f"{place}.{key}"
-        if type(value) is str:
-            if key != "type":
-                # Another name would be another tool: flagged or blocked, never rewritten.
-                readonly = key in ("name", "mcp_server_name")
-                reader.text(entry, key, Surface.TOOL_DEFINITION, at, readonly=readonly)
-        elif key != "cache_control":
-            reader.json(value, Surface.TOOL_DEFINITION, at)
-
-
 def _declared(entry: dict[str, Any]) -> DeclaredTool:
     kind = string(entry.get("type"))
     name = string(entry.get("name"))
@@ -186,7 +169,7 @@ def _declared(entry: dict[str, Any]) -> DeclaredTool:
 
 def _server(server: dict[str, Any]) -> DeclaredTool:
     allowed = mapping(server.get("tool_configuration")).get("allowed_tools")
-    covers = tuple(_strings(allowed)) if type(allowed) is list else (ANY,)
+    covers = tuple(_strings(allowed)) if type(allowed) is list else (ANY_TOOL,)
     return DeclaredTool(string(server.get("name")), hosted=True, covers=covers)
 
 
@@ -200,7 +183,7 @@ def _toolset_members(entry: dict[str, Any]) -> tuple[str, ...]:
         names = [string(each.get("name")) for each in objects(pinned)]
         return tuple(n for n in names if mapping(configs.get(n)).get("enabled", enabled))
     if enabled:
-        return (ANY,)
+        return (ANY_TOOL,)
     return tuple(name for name, each in configs.items() if mapping(each).get("enabled") is True)
 
 

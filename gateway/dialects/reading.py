@@ -46,6 +46,9 @@ NOT_TEXT = frozenset(
 )
 """Fields of the format that hold ids and closed words, never text for or from a model."""
 
+ANY_TOOL = "*"
+"""Covers every name: the provider asks an MCP server for its tools, so the request names none."""
+
 PICTURES = frozenset({"image", "input_image", "output_image", "computer_screenshot"})
 
 _SAMPLE = 64
@@ -119,6 +122,27 @@ class Reader:
         elif type(value) is dict or type(value) is list:
             self.json(value, surface, place)
         self.opaque("body", surface, place)
+
+    def definition(
+        self, entry: Any, place: str, fixed: frozenset[str], skipped: frozenset[str]
+    ) -> None:
+        """One entry of a list of tools.
+
+        Fields in `fixed` are names: with another name it would be another tool, so they are
+        flagged or blocked but never rewritten. Fields in `skipped` are not read.
+        """
+        if type(entry) is not dict:
+            if entry is not None:
+                self.opaque("body", Surface.TOOL_DEFINITION, place)
+            return
+        for key, value in entry.items():
+            if key in skipped:
+                continue
+            at = f"{place}.{key}"
+            if type(value) is str:
+                self.text(entry, key, Surface.TOOL_DEFINITION, at, readonly=key in fixed)
+            else:
+                self.json(value, Surface.TOOL_DEFINITION, at)
 
     def structure(self, root: Any, surface: Surface, place: str) -> None:
         """A structure of the format: its strings, without ids and closed words."""
