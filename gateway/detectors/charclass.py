@@ -18,7 +18,8 @@ WORD_WIDE = (
     # Ranges rather than \p{L} and its kin: a tenth of the program. The gaps are the blocks of
     # punctuation, arrows, mathematics, drawing and emoji that chat texts are full of.
     + r"\x{aa}\x{b2}\x{b3}\x{b5}\x{b9}\x{ba}\x{bc}-\x{be}\x{c0}-\x{1fff}\x{200c}\x{200d}"
-    + r"\x{203f}\x{2040}\x{2054}\x{2070}-\x{209f}\x{20d0}-\x{2121}\x{2123}-\x{218f}\x{2460}-\x{249b}"
+    + r"\x{203f}\x{2040}\x{2054}\x{2070}-\x{209f}\x{20d0}-\x{2121}"
+    + r"\x{2123}-\x{218f}\x{2460}-\x{249b}"
     + r"\x{24b6}-\x{24ff}\x{2776}-\x{2793}\x{2c00}-\x{2dff}\x{2e2f}\x{3005}-\x{3007}"
     + r"\x{3021}-\x{302f}\x{3031}-\x{fdff}\x{fe00}-\x{fe0f}\x{fe20}-\x{fe2f}\x{fe33}\x{fe34}"
     + r"\x{fe4d}-\x{fe4f}\x{fe70}-\x{feff}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff3f}"

@@ -35,10 +35,14 @@ _ANYWHERE: Any = re2._Anchor.UNANCHORED
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A Python regular expression. `flags` are those of `re`."""
+    """A Python regular expression. `flags` are those of `re`.
+
+    `grows` is the expression whose beginnings are held back in a stream, where it is another.
+    """
 
     regex: str
     flags: int = 0
+    grows: str | None = None
 
 
 def encode(text: str) -> bytes:
@@ -57,11 +61,11 @@ def compile_re2(expression: str) -> Any:
     return re2.compile(expression, options)
 
 
-def derive(pattern: Pattern, make: Callable[..., str], only_ascii: bool, last: str) -> str:
+def derive(regex: str, flags: int, make: Callable[..., str], *, only_ascii: bool, last: str) -> str:
     """`make`'s expression for a pattern, or a coarser one that RE2 takes, or `last`."""
     for plain in (False, True):
         try:
-            expression = make(pattern.regex, pattern.flags, only_ascii=only_ascii, plain=plain)
+            expression = make(regex, flags, only_ascii=only_ascii, plain=plain)
             compile_re2(expression)
         except (Untranslatable, re2.error):
             continue
@@ -93,8 +97,13 @@ class _Filter:
         self.set = re2.Set.SearchSet(options)
         endings = []
         for pattern in patterns:
-            self.set.Add(derive(pattern, loosen, only_ascii, ANYTHING))
-            endings.append(derive(pattern, unfinished, only_ascii, f"{ANYTHING}+"))
+            self.set.Add(
+                derive(pattern.regex, pattern.flags, loosen, only_ascii=only_ascii, last=ANYTHING)
+            )
+            grows = pattern.regex if pattern.grows is None else pattern.grows
+            endings.append(
+                derive(grows, pattern.flags, unfinished, only_ascii=only_ascii, last=ANYTHING + "+")
+            )
         self.set.Compile()
         self.growing = _growing(list(dict.fromkeys(endings)))
 
@@ -160,8 +169,9 @@ class Quick:
 
     def __init__(self, source: Pattern, compiled: CompiledPattern) -> None:
         self._pattern = compiled
-        self._ascii = Expression(derive(source, loosen, True, ANYTHING))
-        self._any = Expression(derive(source, loosen, False, ANYTHING))
+        regex, flags = source.regex, source.flags
+        self._ascii = Expression(derive(regex, flags, loosen, only_ascii=True, last=ANYTHING))
+        self._any = Expression(derive(regex, flags, loosen, only_ascii=False, last=ANYTHING))
 
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:
         """All matches, left to right; `timeout` is there for callers of `regex` only."""

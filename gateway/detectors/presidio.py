@@ -1,0 +1,170 @@
+"""Personal data found by presidio-analyzer's own pattern recognizers, and by nothing else.
+
+What a recognizer finds is its own word: patterns, checksums, scores and the removal of
+duplicates are Presidio's code, without an NLP engine, so without context words. What is ours
+is that a recognizer runs only where an RE2 filter says that it could find something, and that
+its patterns are tried only at the places where RE2 says that they could begin.
+
+Presidio takes a second and 100 MB to import, so that happens when the first scanner is built.
+Nothing here asks the network: the public-suffix list is the snapshot inside tldextract.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from gateway.detectors.matcher import LONGEST, Matcher, Pattern, Quick
+from gateway.detectors.presidio_entities import ENTITIES
+from gateway.detectors.regex_tree import Untranslatable, width
+from gateway.verdict import Finding
+
+DEFAULT_THRESHOLD = 0.4
+"""Below it are patterns that Presidio itself calls weak: any nine digits, any two capitals."""
+
+
+class PresidioScanner:
+    """Finds the given entities (names of ENTITIES). Raises KeyError for another name.
+
+    `threshold` 0 to 1 is the least score of a finding. None stands for DEFAULT_THRESHOLD, but
+    never more than an entity's recognizer can reach: who asks for one wants it found.
+    """
+
+    longest = LONGEST
+
+    def __init__(self, entities: Iterable[str], threshold: float | None = None) -> None:
+        names = sorted(set(entities))
+        self._least = {
+            name: min(DEFAULT_THRESHOLD, ENTITIES[name].best) if threshold is None else threshold
+            for name in names
+        }
+        self.version = (
+            f"presidio-{version('presidio-analyzer')}:{','.join(names)}:{threshold or 'default'}"
+        )
+        self._recognizers: list[Any] = []
+        self._owner: list[int] = []  # pattern number -> recognizer number
+        patterns: list[Pattern] = []
+        for name in names:
+            recognizer, filters = _prepare(ENTITIES[name].recognizer, self._least[name])
+            patterns += filters
+            self._owner += [len(self._recognizers)] * len(filters)
+            self._recognizers.append(recognizer)
+        self._matcher = Matcher(patterns, self.longest)
+
+    def find(self, text: str) -> Sequence[Finding]:
+        """All findings of at least the threshold, by start, not overlapping."""
+        hits = self._matcher.hits(text)
+        if not hits:
+            return ()
+        results: list[Any] = []
+        for number in {self._owner[hit] for hit in hits}:
+            recognizer = self._recognizers[number]
+            results += recognizer.analyze(text, recognizer.supported_entities, None)
+        least = self._least
+        kept = [
+            Finding(result.entity_type, result.start, result.end, result.score)
+            for result in results
+            if result.score >= least[result.entity_type]
+        ]
+        return disjoint(kept)
+
+    def hold(self, text: str) -> int:
+        """See Scanner.hold."""
+        return self._matcher.hold(text)
+
+
+def disjoint(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings that do not overlap and cover every character that the given ones cover.
+
+    The better score keeps its span, then the one that starts first, then the longer one; what
+    is left of another stays under that other's name.
+    """
+    if len(findings) < 2:
+        return tuple(findings)
+    taken: list[Finding] = []
+    for finding in sorted(findings, key=lambda f: (-f.score, f.start, f.start - f.end, f.entity)):
+        pieces = [(finding.start, finding.end)]
+        for other in taken:
+            pieces = [rest for piece in pieces for rest in _without(piece, other)]
+        taken += [Finding(finding.entity, start, end, finding.score) for start, end in pieces]
+    return tuple(sorted(taken, key=lambda finding: finding.start))
+
+
+def _without(piece: tuple[int, int], other: Finding) -> list[tuple[int, int]]:
+    start, end = piece
+    parts = [(start, min(end, other.start)), (max(start, other.end), end)]
+    return [part for part in parts if part[0] < part[1]]
+
+
+@functools.lru_cache(maxsize=64)
+def scanner(entities: frozenset[str], threshold: float | None) -> PresidioScanner:
+    """A scanner for these settings; rules and reloads with the same ones share it."""
+    return PresidioScanner(entities, threshold)
+
+
+@functools.cache
+def _presidio() -> Any:
+    """Presidio's recognizers, made to stay off the network and out of the logs."""
+    import tldextract
+    from presidio_analyzer import predefined_recognizers
+
+    # The recognizers call `tldextract.extract`, which by default fetches the suffix list and
+    # keeps it in the user's cache, so that findings would depend on machine and day.
+    offline: Any = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
+    tldextract.extract = offline
+    # Some recognizers log the text that they could not validate.
+    logging.getLogger("presidio-analyzer").disabled = True
+    return predefined_recognizers
+
+
+def _prepare(name: str, least: float) -> tuple[Any, list[Pattern]]:
+    """A recognizer with its patterns replaced by quick ones where that is safe, and its filter."""
+    recognizer = getattr(_presidio(), name)()
+    if not hasattr(recognizer, "patterns"):
+        from gateway.detectors import phone
+
+        filters = phone.patterns(recognizer.supported_regions)
+        quick = name == "PhoneRecognizer"  # the South African ones have rules of their own
+        return (phone.QuickPhone(recognizer) if quick else recognizer), filters
+    if not _validates(recognizer):
+        # A pattern below the threshold cannot matter: its results are dropped, and what they
+        # would have hidden as duplicates scores no more than they do.
+        recognizer.patterns = [p for p in recognizer.patterns if p.score >= least]
+    flags = int(recognizer.global_regex_flags)  # those of `regex`; these three are as in `re`
+    flags &= int(re.IGNORECASE | re.MULTILINE | re.DOTALL)
+    sources = []
+    own = []
+    for pattern in recognizer.patterns:
+        source = Pattern(pattern.regex, flags)
+        sources.append(source)
+        own.append(_quick(pattern, source, recognizer.global_regex_flags))
+    recognizer.patterns = own  # copies: the originals are shared by all of a class
+    return recognizer, sources
+
+
+def _validates(recognizer: Any) -> bool:
+    """Whether the recognizer may raise a pattern's score, by a checksum for instance."""
+    from presidio_analyzer import PatternRecognizer
+
+    return type(recognizer).validate_result is not PatternRecognizer.validate_result
+
+
+def _quick(pattern: Any, source: Pattern, flags: int) -> Any:
+    """A copy of a Presidio pattern whose compiled expression is looked for by way of RE2."""
+    import regex  # type: ignore[import-untyped]
+
+    pattern = copy.copy(pattern)
+    try:
+        least, _ = width(source.regex, source.flags)
+    except Untranslatable:
+        least = 0
+    if least > 0:
+        # Presidio compiles anew where these two do not fit, and asks only for `finditer`.
+        pattern.compiled_regex = Quick(source, regex.compile(pattern.regex, flags=flags))
+        pattern.compiled_with_flags = flags
+    return pattern
