@@ -13,7 +13,14 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, SecretStr, StringConstraints, WithJsonSchema
+from pydantic import (
+    Field,
+    PlainValidator,
+    SecretStr,
+    SerializeAsAny,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from gateway.config.rule_options import RuleOptions, Strict
 from gateway.config.units import BytesField, CountField, DollarsField, DurationField
@@ -109,7 +116,10 @@ MomentField = Annotated[
     WithJsonSchema({"type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"]}),
 ]
 RuleField = Annotated[
-    RuleOptions, PlainValidator(parse_rule), WithJsonSchema({"$ref": "#/$defs/Rule"})
+    RuleOptions,
+    PlainValidator(parse_rule),
+    SerializeAsAny(),
+    WithJsonSchema({"$ref": "#/$defs/Rule"}),
 ]
 
 

@@ -103,8 +103,12 @@ def _message(error: ErrorDetails, path: Path, document: Any) -> str:
         return f"{_named(path)}{_value(path, value)} is not of the form {context.get('pattern')}"
     if kind in _PLAIN:
         named = "" if kind == "missing" else _named(path)
-        return named + _PLAIN[kind].format(key=str(error["loc"][-1]), value=_value(path, value))
+        return named + _PLAIN[kind].format(key=_last(error), value=_value(path, value))
     return f"{_named(path)}{error['msg'][:1].lower()}{error['msg'][1:]}"
+
+
+def _last(error: ErrorDetails) -> str:
+    return str(error["loc"][-1]) if error["loc"] else ""
 
 
 def _value(path: Path, value: object) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gateway.config.rule_options import When
 from gateway.exchange import Exchange
 from gateway.policy.globs import compile_globs
+from gateway.policy.names import Names
 
 Test = Callable[[Exchange], bool]
 _Matcher = Callable[[str], bool]
@@ -43,13 +44,15 @@ def compile_when(when: When | None) -> Test | None:
         make(compile_globs(globs))
         for make, globs in (
             (_upstream, when.upstream),
-            (_model, when.model),
             (_agent, when.agent),
             (_user, when.user),
             (_task, when.task),
         )
         if globs is not None
     ]
+    if when.model is not None:
+        # Compared like the models of a `model` rule: spelling it otherwise is no way around.
+        tests.append(_model(Names(when.model).has))
     if not tests:
         return None
     if len(tests) == 1:
