@@ -18,23 +18,35 @@ from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
 
+LOOK_BEHIND = 64
+"""Characters before a match that a scanner may look at: word boundaries, neighbouring digits."""
+
+
 class Scanner(Protocol):
     """The machinery behind one content rule.
 
     `version` names the detector and its settings: findings are remembered by it. `longest` is
     the longest match in characters that is found whatever way a stream is cut.
+
+    Of findings that overlap the one that begins first stands. So what was found before some
+    place never depends on what was found behind it, and a text may be scanned piece by piece.
     """
 
     version: str
     longest: int
 
-    def find(self, text: str) -> Sequence[Finding]:
-        """All findings, by start, not overlapping."""
+    def find(self, text: str, start: int = 0) -> Sequence[Finding]:
+        """All findings that begin at `start` or behind it, by start, not overlapping.
+
+        Of what stands before `start` at most LOOK_BEHIND characters are looked at, and nothing
+        that begins there counts, nor hides what begins behind it.
+        """
         ...
 
-    def hold(self, text: str) -> int:
-        """Where the part of `text` begins that could still become a match, or a longer match,
-        if more text followed; `len(text)` if nothing could. Never too late, seldom too early.
+    def hold(self, text: str, start: int = 0) -> int:
+        """Where the part of `text` begins, at `start` or behind it, that could still become a
+        match, or a longer match, or no match, if more text followed; `len(text)` if nothing
+        could. Never too late, seldom too early.
         """
         ...
 
