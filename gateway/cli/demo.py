@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
@@ -60,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _audit(stage: Stage, show: Show) -> int:
     """What it cost, the log verified, one record changed, the log verified again."""
-    stage.stop_gateway()
+    stage.gateway.stop()
     show.heading("What it cost, and the proof")
-    closed = [record for record in stage.records() if record.get("type") == "closed"]
+    closed = [record for record in stage.gateway.records() if record.get("type") == "closed"]
     cost = sum(record.get("cost") or 0 for record in closed)
     show.line(f"{len(closed)} calls, ${cost / 1e9:.6f} spent, every one of them on record.")
     code, text = _verify(stage)
     show.line(f"audit verify: {text}", good=code == 0)
-    changed = _change_one(stage.audit)
+    changed = _change_one(stage.gateway.audit)
     show.line(f"Now one record is edited: {changed}.")
     found, text = _verify(stage)
     show.line(f"audit verify: {text}", good=found == 1)
@@ -75,18 +74,9 @@ def _audit(stage: Stage, show: Show) -> int:
 
 
 def _verify(stage: Stage) -> tuple[int, str]:
-    """The real command's exit code and last words."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "gateway", "audit", "verify"),
-            *("--audit", str(stage.audit), "--state", stage.state),
-        ],
-        capture_output=True,
-        text=True,
-        env=stage.environment,
-        check=False,
-    )
-    text = (done.stdout + done.stderr).replace(str(stage.folder), "…").strip()
+    """The real command's exit code and what it says."""
+    done = stage.gateway.verify()
+    text = (done.stdout + done.stderr).replace(str(stage.gateway.folder), "…").strip()
     return done.returncode, text
 
 

@@ -44,7 +44,11 @@ def run(args: argparse.Namespace) -> int:
 def announce(settings: Settings, digest: str) -> None:
     """One line that says where it listens and with which policy; on a terminal, what to try."""
     policy = f"{settings.policies.name} ({digest[:19]})"
-    print(f"Portcullis listens on http://{settings.listen} with policy {policy}", flush=True)
+    print(
+        f"Portcullis listens on http://{settings.listen} with policy {policy}, "
+        f"probes on http://{settings.probes}",
+        flush=True,
+    )
     if sys.stdout.isatty() and isinstance(settings.listen, Address):
         print(_first_steps(settings.listen), flush=True)
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +12,8 @@ from typing import Any
 from gateway.demo.scenes import Outcome, Scene
 from gateway.identity.gateway_key import hash_of, new_key
 from gateway.testing_answers import Say
+from gateway.testing_gateway import RunningGateway
 from gateway.testing_upstream import FakeProvider, Seen
-
-START_TIMEOUT = 30.0
 
 
 @dataclass(slots=True)
@@ -39,65 +32,19 @@ class Stage:
     """Use as a context manager; `play` scenes on it, then look at its audit log."""
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
-        self._scenes = scenes
         self._keys = {scene.kind: new_key() for scene in scenes}
         self._folder = tempfile.TemporaryDirectory(prefix="portcullis-demo-")
-        self.folder = Path(self._folder.name)
-        self.audit = self.folder / "audit"
-        self.state = f"sqlite:///{self.folder / 'state.db'}"
-        self.provider = FakeProvider(self._answer)
         self._say = Say()
-        self._process: subprocess.Popen[str] | None = None
-        self.base = ""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the gateway's own commands need to find this stage's log."""
-        return {
-            **os.environ,
-            "XDG_STATE_HOME": str(self.folder),
-            "PORTCULLIS_MASTER_KEY_FILE": str(self.folder / "master.key"),
-        }
+        self.provider = FakeProvider(lambda seen: self._say)
+        self.provider.start()
+        self.gateway = RunningGateway(Path(self._folder.name), self._policy(scenes))
 
     def __enter__(self) -> Stage:
-        self.provider.start()
-        policy = self.folder / "policy.json"  # JSON is YAML
-        policy.write_text(json.dumps(self._policy()))
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "gateway", "serve", "--policies", str(policy)),
-                *("--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", "off"),
-                *("--state", self.state, "--audit", str(self.audit)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "gateway.log").open("w"),
-            text=True,
-            env=self.environment,
-        )
-        self.base = self._first_line().split("http://")[1].split()[0]
+        self.gateway.start()
         return self
 
-    def _first_line(self) -> str:
-        """The gateway's first line. Raises RuntimeError with its log where none comes."""
-        assert self._process is not None and self._process.stdout is not None
-        timer = threading.Timer(START_TIMEOUT, self._process.kill)
-        timer.start()
-        line = self._process.stdout.readline()
-        timer.cancel()
-        if "http://" not in line:
-            raise RuntimeError((self.folder / "gateway.log").read_text()[-2000:])
-        return line
-
-    def stop_gateway(self) -> None:
-        """End the gateway in order, so that its log is complete."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(20)
-
     def __exit__(self, *_: object) -> None:
-        self.stop_gateway()
-        if self._process is not None and self._process.stdout is not None:
-            self._process.stdout.close()
+        self.gateway.stop()
         self.provider.stop()
         self._folder.cleanup()
 
@@ -109,7 +56,7 @@ class Stage:
         ids: list[str] = []
         self._say = scene.say
         client = OpenAI(
-            base_url=f"http://{self.base}/v1",
+            base_url=f"{self.gateway.base}/v1",
             api_key=self._keys[scene.kind],
             max_retries=0,
             http_client=DefaultHttpxClient(
@@ -121,7 +68,7 @@ class Stage:
         seconds = (time.perf_counter() - begun) / max(1, len(ids))
         client.close()
         seen = self.provider.seen[before:]
-        record = self.record(ids[-1]) if ids else {}
+        record = self.gateway.record(ids[-1]) if ids else {}
         received = _received(seen[-1]) if len(seen) == len(ids) else ""
         if not received and seen:
             received = f"{len(seen)} calls before, and not this one"
@@ -129,23 +76,7 @@ class Stage:
             scene, outcome, received, record, seconds, _check(scene, outcome, record, seen)
         )
 
-    def record(self, exchange: str) -> dict[str, Any]:
-        """The audit log's last line on an exchange."""
-        return next((r for r in reversed(self.records()) if r.get("id") == exchange), {})
-
-    def records(self) -> list[dict[str, Any]]:
-        """Every whole line of the audit log."""
-        lines = [
-            line
-            for path in sorted(self.audit.glob("*.jsonl"))
-            for line in path.read_bytes().split(b"\n")
-        ]
-        return [json.loads(line) for line in lines if line.endswith(b"}")]
-
-    def _answer(self, seen: Seen) -> Say:
-        return self._say
-
-    def _policy(self) -> dict[str, Any]:
+    def _policy(self, scenes: Sequence[Scene]) -> dict[str, Any]:
         return {
             "version": 1,
             "upstreams": {
@@ -160,9 +91,9 @@ class Stage:
                     "keys": [{"name": "agent", "hash": hash_of(self._keys[scene.kind])}],
                     "policies": [scene.kind],
                 }
-                for scene in self._scenes
+                for scene in scenes
             },
-            "policies": {scene.kind: {"rules": [scene.rule]} for scene in self._scenes},
+            "policies": {scene.kind: {"rules": [scene.rule]} for scene in scenes},
         }
 
 
