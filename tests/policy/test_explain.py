@@ -1,0 +1,33 @@
+"""Explaining: which rules a call meets, in order, with mode, condition and place."""
+
+from __future__ import annotations
+
+from gateway.config.load import load_texts
+from gateway.policy.compile import compile_policy
+from gateway.policy.explain import Row, explain
+from gateway.testing import make_workshop
+from gateway.verdict import Mode
+
+FILE = b"""\
+version: 1
+upstreams:
+  openai: {provider: openai, url: "https://x"}
+  anthropic: {provider: anthropic, url: "https://y"}
+tenants: {acme: {policies: [base]}}
+default_tenant: acme
+policies:
+  base:
+    rules:
+      - {kind: tools, deny: [rm], mode: shadow}
+      - {kind: model, deny: [old], when: {user: [ann], upstream: [openai]}}
+"""
+
+
+def test_rows_say_what_applies_in_order_and_where_it_comes_from() -> None:
+    snapshot = compile_policy(load_texts({"p.yaml": FILE}, {}), make_workshop())
+    model = Row(
+        "model", "base/model", "model", Mode.ENFORCE, "user ann, upstream openai", "p.yaml:11"
+    )
+    tools = Row("tools", "base/tools", "tools", Mode.SHADOW, "", "p.yaml:10")
+    assert explain(snapshot, "acme", "openai") == [model, tools]
+    assert explain(snapshot, "acme", "anthropic") == [tools]
