@@ -18,6 +18,9 @@ def _no_clock() -> int:
     return 0
 
 
+_STRICTNESS = {action: rank for rank, action in enumerate(Action)}
+
+
 @dataclass(slots=True)
 class Identity:
     """Who calls. Empty strings where nobody said. `verified` names the fields that a key or
@@ -124,5 +127,5 @@ class Exchange:
     @property
     def action(self) -> Action:
         """The strictest enforced action: what was finally done."""
-        order = list(Action)
-        return max((v.enforced for v in self.verdicts), key=order.index, default=Action.ALLOW)
+        taken = (verdict.enforced for verdict in self.verdicts)
+        return max(taken, key=_STRICTNESS.__getitem__, default=Action.ALLOW)
