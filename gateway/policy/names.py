@@ -31,9 +31,9 @@ def fold(name: str) -> str:
     """The form in which names are compared."""
     if name.isascii() and name.isprintable():
         return name.strip().lower()
-    name = unicodedata.normalize("NFKC", name).translate(_LOOK_ALIKES)
-    name = "".join(c for c in name if unicodedata.category(c) not in _UNSEEN)
-    return unicodedata.normalize("NFKC", name.casefold()).strip()
+    name = unicodedata.normalize("NFKD", name).translate(_LOOK_ALIKES)
+    name = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(c for c in name if unicodedata.category(c) not in _UNSEEN).strip()
 
 
 def shown(name: str, longest: int = 64) -> str:

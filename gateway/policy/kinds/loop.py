@@ -33,7 +33,7 @@ CYCLE = 3
 # Where a dialect does not say that a tool failed: how failures begin, and their usual JSON.
 _FAILURE = re.compile(
     r"\s*(?:(?:tool )?error\b|exception\b|traceback \(most recent|fatal\b|failed\b|failure\b"
-    r"|\{[^{}]{0,200}?\"(?:error|err)\"\s*:\s*(?!null|false|\"\"|\[\s*\]|\{\s*\})"
+    r"|\{[^{}]{0,200}?\"(?:error|err)\"\s*:(?!\s*(?:null|false|\"\"|\[\s*\]|\{\s*\}))"
     r"|\{[^{}]{0,200}?\"is_?error\"\s*:\s*true"
     r"|\{[^{}]{0,200}?\"(?:ok|success)\"\s*:\s*false)",
     re.IGNORECASE,
