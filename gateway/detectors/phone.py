@@ -7,8 +7,8 @@ about those that have digits enough for it. Reading them is left to libphonenumb
 
 Facts used, all checked by tests against libphonenumber's metadata:
 - No country has numbers of fewer than four digits behind its country code.
-- Of Presidio's regions only Germany has national numbers of fewer than seven digits; they need
-  their prefix 0, or begin with the country code 49.
+- Of Presidio's regions only Germany has national numbers of fewer than seven digits; those of
+  fewer than six have the prefix 0 or begin with 16 (pagers).
 - What is dialled before a country code where there is no plus sign begins with 0.
 - A candidate that looks like a timestamp is dropped if `:dd` follows it.
 """
@@ -31,10 +31,10 @@ _BETWEEN = (
     "\uff08\uff09\uff3b\uff3d.\\[\\]/~\u2053\u223c\uff5e]{0,4}"
 )
 _ZERO = "[0\u0660-\U0001fbf9]"  # or a digit of another script
-_FOUR = "[4\u0660-\U0001fbf9]"
+_ONE, _SIX = "[1\u0660-\U0001fbf9]", "[6\u0660-\U0001fbf9]"
 
-LEAST_DIGITS = {"US": 10, "GB": 7, "DE": 7, "FR": 9, "IL": 7, "IN": 8, "CA": 7, "BR": 8}
-"""Region -> digits of its shortest national number; Germany's shorter ones need a prefix."""
+LEAST_DIGITS = {"US": 10, "GB": 7, "DE": 6, "FR": 9, "IL": 7, "IN": 8, "CA": 7, "BR": 8}
+"""Region -> digits of its shortest national number, but for Germany's with 0 or 16."""
 
 _CANDIDATE = phonenumbermatcher._PATTERN
 _SECOND_NUMBER = phonenumberutil._SECOND_NUMBER_START_PATTERN
@@ -57,7 +57,7 @@ def _parts(region: str) -> list[str]:
     if region == "DE":
         parts += [
             rf"{_ZERO}{_BETWEEN}{_digits(3)}",
-            rf"{_FOUR}{_BETWEEN}\d{_BETWEEN}{_digits(4)}",
+            rf"{_ONE}{_BETWEEN}{_SIX}{_BETWEEN}{_digits(2)}",
         ]
     return parts
 

@@ -40,7 +40,7 @@ TEXTS = st.lists(PIECES, max_size=8).map("".join)
 
 
 @given(TEXTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_same_spans_as_presidio(text):
     assert spans(QUICK, text) == spans(OWN, text)
 
