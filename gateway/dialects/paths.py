@@ -1,0 +1,66 @@
+"""Which dialect a path speaks. A path is matched in its plainest form, so that no spelling of a
+content path (an escape, a doubled slash, dots, upper case) is taken for one that nobody reads.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+_DIALECTS = {
+    "/chat/completions": "openai_chat",
+    "/responses": "openai_responses",
+    "/embeddings": "openai_embeddings",
+    "/messages": "anthropic_messages",
+    "/messages/count_tokens": "anthropic_messages",
+}
+"""The end of a path, and what is spoken there: providers put versions and deployments before."""
+
+_LLM = frozenset({"openai", "anthropic", "gemini", "ollama", "azure_openai"})
+"""Providers that serve models. Many speak more than one dialect, so each is asked for all."""
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+"""Methods that ask for no answer of a model; a body on one of them is unscannable."""
+
+_THREAD = re.compile(r"/threads/[^/]+/messages$")
+"""OpenAI's Assistants keep messages at a path that ends like Anthropic's."""
+
+_SLASHES = re.compile(r"[/\\]+")
+
+
+def plain_path(path: str) -> str:
+    """A path without query, escapes, empty and dot segments, parameters, or a final slash."""
+    plain = path.partition("?")[0].partition("#")[0]
+    for _ in range(4):  # an escape may hold another
+        decoded = unquote(plain)
+        if decoded == plain:
+            break
+        plain = decoded
+    kept: list[str] = []
+    for part in _SLASHES.split(plain.lower()):
+        word = part.partition(";")[0].partition("?")[0].partition("#")[0].strip()
+        if word == "..":
+            if kept:
+                kept.pop()
+        elif word and word != ".":
+            kept.append("".join(char for char in word if char.isprintable()))
+    return "/" + "/".join(kept)
+
+
+def dialect_for(provider: str, method: str, path: str) -> str:
+    """The name of the dialect that a request to a provider speaks; `opaque` for no known one.
+
+    Args:
+        provider: `openai`, `anthropic`, ... as in the policy file.
+        path: raw, with or without its query.
+    """
+    if provider not in _LLM or method.upper() in _READING:
+        return "opaque"
+    plain = plain_path(path)
+    if _THREAD.search(plain):
+        return "opaque"
+    for count in (1, 2):
+        end = "/" + "/".join(plain.rsplit("/", count)[1:])
+        if name := _DIALECTS.get(end):
+            return name
+    return "opaque"
