@@ -1,0 +1,156 @@
+"""How an exchange that has ended shows in the metrics: which series, which labels."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from gateway.dialects.base import Usage
+from gateway.exchange import Exchange
+from gateway.telemetry.stations import (
+    STATIONS,
+    UPSTREAM,
+    durations,
+    time_to_first_byte,
+    total,
+)
+from gateway.verdict import Action, Mode, Reason, Verdict
+
+if TYPE_CHECKING:
+    from gateway.telemetry.metrics import Declared
+
+_NANO = 1e-9
+_STATIONS = frozenset(STATIONS)
+_ENTITY = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
+_STRICTNESS = {action: rank for rank, action in enumerate(Action)}
+
+_UPSTREAM_FAULTS = {
+    Reason.UPSTREAM_UNREACHABLE: "unreachable",
+    Reason.UPSTREAM_TIMEOUT: "timeout",
+    Reason.ANSWER_MALFORMED: "malformed",
+}
+
+
+def count(metrics: Declared, exchange: Exchange) -> None:
+    """Count an exchange that has ended; once."""
+    target = exchange.target
+    dialect = target.dialect if target is not None else "none"
+    upstream = target.upstream if target is not None else "none"
+    metrics.requests.add((dialect, exchange.outcome or "none", _reason(exchange)))
+    metrics.bytes.add(("in",), exchange.bytes_in)
+    metrics.bytes.add(("out",), exchange.bytes_out)
+    _times(metrics, exchange, dialect, upstream)
+    if exchange.verdicts:
+        for verdict in exchange.verdicts:
+            _decision(metrics, verdict)
+        if any(verdict.reason is Reason.STORE_UNAVAILABLE for verdict in exchange.verdicts):
+            metrics.store_errors.add(("admit",))
+    call = exchange.call
+    if (call is not None and call.unscannable) or exchange.verdicts:
+        _unscannable(metrics, exchange)
+    if exchange.usage is not None:
+        _used(metrics, exchange, exchange.usage, upstream)
+    if exchange.streamed:
+        metrics.held.observe(exchange.held_peak)
+    if exchange.outcome == "cancelled":
+        metrics.disconnects.add()
+    fault = _fault(exchange)
+    if fault:
+        metrics.upstream_errors.add((upstream, fault))
+
+
+def _times(metrics: Declared, exchange: Exchange, dialect: str, upstream: str) -> None:
+    marks = exchange.marks
+    if not marks:
+        return
+    metrics.duration.observe(total(marks) * _NANO, (dialect, exchange.outcome or "none"))
+    first = time_to_first_byte(marks)
+    if first is not None:
+        metrics.first_byte.observe(first * _NANO, (dialect,))
+    for station, spent in durations(marks).items():
+        if station == UPSTREAM:
+            metrics.upstream_duration.observe(spent * _NANO, (upstream,))
+        name = station if station in _STATIONS else "other"
+        metrics.stations.add((name,), spent * _NANO)
+
+
+def _decision(metrics: Declared, verdict: Verdict) -> None:
+    rule = verdict.rule
+    mode = Mode.SHADOW if verdict.shadow else Mode.ENFORCE
+    metrics.decisions.add((rule.policy, rule.id, rule.kind, verdict.action, verdict.reason, mode))
+    if verdict.reason is Reason.BUDGET_WARNING:
+        metrics.warnings.add((rule.policy, rule.id))
+    elif verdict.entities and verdict.reason is not Reason.UNSCANNABLE_CONTENT:
+        for entity, count in verdict.entities.items():
+            metrics.findings.add((rule.kind, _entity(entity)), count)
+
+
+def _unscannable(metrics: Declared, exchange: Exchange) -> None:
+    """What the request held that no rule can read, and what rules said of answers'."""
+    verdicts = [v for v in exchange.verdicts if v.reason is Reason.UNSCANNABLE_CONTENT]
+    taken = Action.ALLOW
+    for verdict in verdicts:
+        taken = max(taken, verdict.enforced, key=_STRICTNESS.__getitem__)
+    seen = set()
+    for item in exchange.call.unscannable if exchange.call is not None else ():
+        seen.add(item.what)
+        metrics.unscannable.add((item.what, item.surface, taken))
+    for verdict in verdicts:
+        for what, count in verdict.entities.items():
+            if what not in seen:
+                labels = (what, verdict.surface or "none", verdict.enforced)
+                metrics.unscannable.add(labels, count)
+
+
+def _used(metrics: Declared, exchange: Exchange, usage: Usage, upstream: str) -> None:
+    model = _model(exchange)
+    add = metrics.tokens.add
+    add(("input", model), usage.input)
+    add(("output", model), usage.output - usage.reasoning)
+    if usage.reasoning:
+        add(("reasoning", model), usage.reasoning)
+    if usage.cache_read:
+        add(("cache_read", model), usage.cache_read)
+    if usage.cache_write or usage.cache_write_1h:
+        add(("cache_write", model), usage.cache_write + usage.cache_write_1h)
+    if exchange.cost:
+        metrics.cost.add((upstream, model), exchange.cost * _NANO)
+    if usage.estimated:
+        metrics.estimated.add((upstream,))
+
+
+def _reason(exchange: Exchange) -> str:
+    if exchange.reason is not None:
+        return exchange.reason
+    stopped = exchange.stopped if exchange.verdicts else None
+    return stopped.reason if stopped is not None else "none"
+
+
+def _fault(exchange: Exchange) -> str:
+    """What upstream did wrong, in a few words; "" where nothing."""
+    status = exchange.upstream_status
+    if status >= 400:
+        if status == 429:
+            return "rate_limited"
+        return "server_error" if status >= 500 else "client_error"
+    if exchange.reason is not None and exchange.outcome == "upstream_failed":
+        return _UPSTREAM_FAULTS.get(exchange.reason, "other")
+    return ""
+
+
+def _model(exchange: Exchange) -> str:
+    """The name under which the price table knows the model: a caller's own word is no label."""
+    prices = exchange.snapshot.prices if exchange.snapshot is not None else None
+    if prices is None or exchange.call is None:
+        return "other"
+    found = prices.find(exchange.model_served or exchange.call.model)
+    if found is None:
+        found = prices.find(exchange.call.model)
+    return str(found.name) if found is not None else "other"
+
+
+@functools.lru_cache(maxsize=1024)
+def _entity(name: str) -> str:
+    """A detector's own name of an entity; an operator's phrase is none."""
+    return name if _ENTITY.fullmatch(name) else "other"

@@ -1,0 +1,334 @@
+"""Every metric of the gateway, in one place, and how an exchange is counted.
+
+Rules of this file:
+- Names follow the Prometheus naming practices: one prefix, base units, `_total` for counters.
+- Labels are bounded: closed enums, names of the policy file, names of the price table. Never a
+  user, a session, a free model name, or content.
+- A label without a value says `none`; one beyond its bound says `other`.
+- docs/metrics.md lists them all; a test compares.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Sequence, Sized
+from typing import Any, Protocol
+
+from gateway import __version__
+from gateway.exchange import Exchange
+from gateway.telemetry.counting import count
+from gateway.telemetry.exposition import Merger, Snapshot, exposition
+from gateway.telemetry.families import Counter, Families, Gauge, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+CHARACTERS = (16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536, 262144)
+
+
+class CacheCounts(Protocol):
+    """What a cache tells of itself."""
+
+    hits: int
+    misses: int
+    evictions: int
+
+
+class AuditCounts(Protocol):
+    """What an audit writer tells of itself."""
+
+    healthy: bool
+    lost: int
+    syncs_failed: int
+    heads_failed: int
+    records: dict[str, int]
+
+    @property
+    def head(self) -> Any: ...
+
+
+class Declared:
+    """All families. Attributes are named for what they count."""
+
+    def __init__(self) -> None:
+        self.families = Families()
+        self._calls()
+        self._rules()
+        self._usage()
+        self._gateway()
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        counter: Counter = self.families.declare(Counter(name, help_text, labels))
+        return counter
+
+    def _gauge(self, name: str, help_text: str, *labels: str, **merging: Any) -> Gauge:
+        gauge: Gauge = self.families.declare(Gauge(name, help_text, labels, **merging))
+        return gauge
+
+    def _histogram(
+        self, name: str, help_text: str, *labels: str, buckets: Sequence[float] = SECONDS
+    ) -> Histogram:
+        family = Histogram(name, help_text, labels, buckets=buckets)
+        histogram: Histogram = self.families.declare(family)
+        return histogram
+
+    def _calls(self) -> None:
+        self.requests = self._counter(
+            "portcullis_requests_total",
+            "Exchanges that ended, by how they ended and why.",
+            "dialect",
+            "outcome",
+            "reason",
+        )
+        self.in_flight = self._gauge(
+            "portcullis_requests_in_flight", "Exchanges that are running now."
+        )
+        self.duration = self._histogram(
+            "portcullis_request_duration_seconds",
+            "From a request's head to the end of its record.",
+            "dialect",
+            "outcome",
+        )
+        self.first_byte = self._histogram(
+            "portcullis_time_to_first_byte_seconds",
+            "From a request's head to the first byte of the reply.",
+            "dialect",
+        )
+        self.upstream_duration = self._histogram(
+            "portcullis_upstream_duration_seconds",
+            "From sending to upstream to the head of its answer.",
+            "upstream",
+        )
+        self.stations = self._counter(
+            "portcullis_station_seconds_total",
+            "Time that exchanges spent in each station, waiting included.",
+            "station",
+        )
+        self.bytes = self._counter(
+            "portcullis_transferred_bytes_total",
+            "Bytes of bodies from callers (in) and to them (out).",
+            "direction",
+        )
+        self.held = self._histogram(
+            "portcullis_stream_held_characters",
+            "Most characters that the stream window held back, one value a streamed answer.",
+            buckets=CHARACTERS,
+        )
+        self.disconnects = self._counter(
+            "portcullis_client_disconnects_total", "Callers that hung up before the end."
+        )
+        self.upstream_errors = self._counter(
+            "portcullis_upstream_errors_total",
+            "Calls that upstream failed or refused.",
+            "upstream",
+            "kind",
+        )
+
+    def _rules(self) -> None:
+        self.decisions = self._counter(
+            "portcullis_rule_decisions_total",
+            "Verdicts of rules; in shadow mode the action was not taken.",
+            "policy",
+            "rule",
+            "kind",
+            "action",
+            "reason",
+            "mode",
+        )
+        self.findings = self._counter(
+            "portcullis_findings_total", "What detectors found, by entity.", "kind", "entity"
+        )
+        self.unscannable = self._counter(
+            "portcullis_unscannable_total",
+            "Content that no rule can read, and what was done with it.",
+            "what",
+            "surface",
+            "action",
+        )
+        self.warnings = self._counter(
+            "portcullis_budget_warnings_total",
+            "Calls that found a budget beyond a warning level.",
+            "policy",
+            "rule",
+        )
+        self.cache_hits = self._counter(
+            "portcullis_scan_cache_hits_total", "Texts whose findings were known already."
+        )
+        self.cache_misses = self._counter(
+            "portcullis_scan_cache_misses_total", "Texts that had to be scanned."
+        )
+        self.cache_evictions = self._counter(
+            "portcullis_scan_cache_evictions_total", "Findings that made room for others."
+        )
+
+    def _usage(self) -> None:
+        self.tokens = self._counter(
+            "portcullis_tokens_total",
+            "Tokens used; every token counts in one direction only.",
+            "direction",
+            "model",
+        )
+        self.cost = self._counter(
+            "portcullis_cost_dollars_total", "What calls cost.", "upstream", "model"
+        )
+        self.estimated = self._counter(
+            "portcullis_usage_estimated_total",
+            "Exchanges whose usage the provider did not report.",
+            "upstream",
+        )
+
+    def _gateway(self) -> None:
+        self.audit_records = self._counter(
+            "portcullis_audit_records_total", "Lines of the audit log, by type.", "type"
+        )
+        self.audit_lost = self._counter(
+            "portcullis_audit_lost_total", "Lines of the audit log that could not be written."
+        )
+        self.audit_syncs_failed = self._counter(
+            "portcullis_audit_sync_failures_total",
+            "How often the audit log could not be put on disk.",
+        )
+        self.audit_heads_failed = self._counter(
+            "portcullis_audit_head_failures_total",
+            "How often the audit's head could not be saved in the state store.",
+        )
+        self.audit_healthy = self._gauge(
+            "portcullis_audit_healthy", "1 while the audit log can be written.", merging="min"
+        )
+        self.audit_head = self._gauge(
+            "portcullis_audit_head_sequence",
+            "Number of the last record of each audit chain.",
+            "chain",
+            merging="max",
+        )
+        self.store_errors = self._counter(
+            "portcullis_store_errors_total",
+            "Calls of the state store that failed.",
+            "operation",
+        )
+        self.cpu = self._counter("portcullis_worker_cpu_seconds_total", "CPU time of the workers.")
+        self.memory = self._gauge(
+            "portcullis_worker_peak_memory_bytes",
+            "Largest resident memory of the workers, added up.",
+        )
+        self.build = self._gauge(
+            "portcullis_build_info", "The version that runs; always 1.", "version", merging="max"
+        )
+        self.policy = self._gauge(
+            "portcullis_policy_info", "The policy in force; always 1.", "digest", merging="max"
+        )
+        self.workers = self._gauge("portcullis_workers", "Worker processes that answer.")
+        self.reloads = self._counter(
+            "portcullis_config_reloads_total", "Attempts to load the policy.", "outcome"
+        )
+        self.reload_ok = self._gauge(
+            "portcullis_config_last_reload_successful",
+            "1 if the policy on disk is the one in force, 0 if it has problems.",
+        )
+        self.reload_success_at = self._gauge(
+            "portcullis_config_last_reload_success_timestamp_seconds",
+            "When a policy was last loaded, in unix time.",
+        )
+        self.reload_failure_at = self._gauge(
+            "portcullis_config_last_reload_failure_timestamp_seconds",
+            "When a policy could last not be loaded, in unix time; 0: never.",
+        )
+
+
+class Metrics(Declared):
+    """One worker's counts. Call it from the event loop's thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker = f"{os.getpid()}-{time.time_ns()}"
+        self._audit: AuditCounts | None = None
+        self._cache: CacheCounts | None = None
+        self._running: Sized = ()
+
+    # --- what is read at every scrape ---
+
+    def watch_audit(self, audit: AuditCounts) -> None:
+        """Show what an audit writer counts."""
+        self._audit = audit
+
+    def watch_cache(self, cache: CacheCounts) -> None:
+        """Show what the scan cache counts."""
+        self._cache = cache
+
+    def watch_running(self, running: Sized) -> None:
+        """Show how many exchanges are running: the length of what is given."""
+        self._running = running
+
+    def store_failed(self, operation: str) -> None:
+        """Count a call of the state store that failed: `admit`, `settle`, `renew` ..."""
+        self.store_errors.add((operation,))
+
+    def record(self, exchange: Exchange) -> None:
+        """Count an exchange that has ended; once."""
+        count(self, exchange)
+
+    # --- the scrape ---
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that was counted, as plain values: `{"worker": id, "series": {...}}`."""
+        self.in_flight.set(len(self._running))
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        self.cpu.show((), spent.ru_utime + spent.ru_stime)
+        self.memory.set(spent.ru_maxrss * 1024)
+        if self._cache is not None:
+            self.cache_hits.show((), self._cache.hits)
+            self.cache_misses.show((), self._cache.misses)
+            self.cache_evictions.show((), self._cache.evictions)
+        if self._audit is not None:
+            self._show_audit(self._audit)
+        return {"worker": self._worker, "series": self.families.snapshot()}
+
+    def _show_audit(self, audit: AuditCounts) -> None:
+        for kind, lines in audit.records.items():
+            self.audit_records.show((kind,), lines)
+        self.audit_lost.show((), audit.lost)
+        self.audit_syncs_failed.show((), audit.syncs_failed)
+        self.audit_heads_failed.show((), audit.heads_failed)
+        self.audit_healthy.set(int(audit.healthy))
+        if audit.head is not None:
+            self.audit_head.set(audit.head.seq, (audit.head.chain,))
+
+
+# --- the supervisor's side ---
+
+
+class ReloadStatus(Protocol):
+    """What became of the attempts to load the policy. Times in unix seconds, 0: never."""
+
+    digest: str
+    loaded_at: float
+    failed_at: float
+    failures: int
+    loads: int
+    problems: list[str]
+
+
+_merger = Merger(Declared)
+
+
+def merge(snapshots: Sequence[Snapshot], reload: ReloadStatus) -> str:
+    """One scrape for all workers of this process, in the text format.
+
+    Remembers what workers that have died had counted, so that no total ever falls.
+    """
+    merged = _merger.merged(snapshots)
+    add_status(merged, reload, len(snapshots))
+    return exposition(merged.families)
+
+
+def add_status(merged: Declared, reload: ReloadStatus, workers: int) -> None:
+    """Set what the supervisor itself knows."""
+    merged.build.set(1, (__version__,))
+    merged.workers.set(workers)
+    if reload.digest:
+        merged.policy.set(1, (reload.digest,))
+    merged.reloads.show(("success",), reload.loads)
+    merged.reloads.show(("failure",), reload.failures)
+    merged.reload_ok.set(int(not reload.problems))
+    merged.reload_success_at.set(reload.loaded_at)
+    merged.reload_failure_at.set(reload.failed_at)
