@@ -26,7 +26,7 @@ help: ## show this list
 run: $(RUNTIME) ## start the gateway (ARGS="..." goes to `portcullis serve`)
 	@exec $(BIN)/portcullis serve $(ARGS)
 
-demo: $(DEV) ## one scene per kind of rule, no key and no network needed
+demo: $(RUNTIME) ## one scene per kind of rule, no key and no network needed
 	@exec $(BIN)/portcullis demo $(ARGS)
 
 test: lint $(NODE_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
@@ -49,8 +49,8 @@ bench: $(RUNTIME) ## side by side with nginx, a bare aiohttp proxy and LiteLLM (
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock" $(ARGS)
 lock: $(DEV) ## resolve the dependencies anew into the lock files
-	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml -o requirements.lock
-	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo -o requirements.lock
+	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo --extra dev -c requirements.lock -o requirements-dev.lock
 	@env -u PIP_FIND_LINKS $(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 	@cd $(NODE) && npm install --package-lock-only --omit-lockfile-registry-resolved
 
