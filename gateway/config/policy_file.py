@@ -33,6 +33,14 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 UpstreamName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 """An upstream's name stands in paths (`/{upstream}/...`)."""
 
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})$")
+]
+"""A host as the `Host` header names it, without its port."""
+
+Origin = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
+"""An origin as browsers send it: scheme and host, no path."""
+
 PricedModel = Annotated[str, StringConstraints(pattern=r"^[^*]{1,120}\*?$")]
 """A model's name, or the start of names with a `*` at its end."""
 
@@ -168,8 +176,8 @@ class Sessions(Strict):
 class Listener(Strict):
     """Which `Host` and `Origin` headers the data listener takes besides its own address."""
 
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
+    hosts: tuple[HostName, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
 
 class Limits(Strict):

@@ -72,6 +72,22 @@ def test_names_are_plain(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "listener",
+    [
+        {"hosts": ["gw:8484"]},
+        {"hosts": ["http://gw"]},
+        {"origins": ["gw"]},
+        {"origins": ["a://b/"]},
+    ],
+)
+def test_hosts_have_no_port_and_origins_no_path(listener: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        PolicyFile.model_validate({**SMALL, "listener": listener})
+    right = {"hosts": ["gw.internal", "[::1]"], "origins": ["https://gw:1", "app://x"]}
+    PolicyFile.model_validate({**SMALL, "listener": right})
+
+
+@pytest.mark.parametrize(
     "url",
     [
         *("api.openai.com", "ftp://x", "https://", "https://u:p@x", "https://x?q", "https://x#f"),
