@@ -68,7 +68,8 @@ class BlockReader(Reader):
             self.structure(citations, surface, f"{place}.citations")
 
     def _image(self, node: dict[str, Any], surface: Surface, place: str) -> None:
-        self.opaque("image", surface, place)
+        source = node.get("source")
+        self.picture(source, "url" if "url" in mapping(source) else "data", surface, place)
 
     def _file(self, node: dict[str, Any], surface: Surface, place: str) -> None:
         self.opaque("file", surface, place)
@@ -82,6 +83,8 @@ class BlockReader(Reader):
             self.content(source, "content", surface, f"{place}.source.content")
         else:
             self.opaque("file", surface, place)
+            if type(source) is dict and kind == "url":
+                self.text(source, "url", surface, f"{place}.source.url")
         self.text(node, "title", surface, f"{place}.title")
         self.text(node, "context", surface, f"{place}.context")
 

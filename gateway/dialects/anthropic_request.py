@@ -17,10 +17,9 @@ MIN_THINKING = 1024
 """The smallest `thinking.budget_tokens` that the API takes (its reference, "Extended thinking")."""
 
 PER_REQUEST = 1024
-PER_MESSAGE = 16
 PER_TOOL = 1024
 PER_IMAGE = 6000
-"""Tokens allowed beside the bytes of all text.
+"""Tokens allowed beside the bytes of the body. (What a message adds is less than its JSON.)
 
 The API adds up to 735 tokens for its own tools and 346 for the use of tools at all, and counts
 at most 4,784 for one image ("Pricing" and "Vision" in its docs).
@@ -69,11 +68,7 @@ class AnthropicCall(Call):
         self.billable = operation != "count_tokens"
         root: dict[str, Any] = document.root
         self._root = root
-        self.model = string(root.get("model"))
-        self.stream = root.get("stream") is True
-        limit = root.get("max_tokens")
-        self.max_output = limit if type(limit) is int else None
-        self.user_id = string(mapping(root.get("metadata")).get("user_id"))
+        self._read_fields()
         reader = BlockReader(document)
         self._messages = objects(root.get("messages"))
         self._last_answer = _last_answer(self._messages)
@@ -87,9 +82,18 @@ class AnthropicCall(Call):
         self.segments = reader.segments
         self.unscannable = reader.unscannable
         self._images = reader.images
+        self._media_bytes = reader.media_bytes
         self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)
 
     # --- reading ---
+
+    def _read_fields(self) -> None:
+        root = self._root
+        self.model = string(root.get("model"))
+        self.stream = root.get("stream") is True
+        limit = root.get("max_tokens")
+        self.max_output = limit if type(limit) is int else None
+        self.user_id = string(mapping(root.get("metadata")).get("user_id"))
 
     def _other_fields(self, reader: BlockReader) -> None:
         root = self._root
@@ -158,6 +162,7 @@ class AnthropicCall(Call):
         if path not in self._root or self._root[path] != value:
             self._root[path] = value
             self._document.touch()
+            self._read_fields()
 
     def get_field(self, path: str) -> Any:
         return self._root.get(path)
@@ -173,14 +178,18 @@ class AnthropicCall(Call):
     # --- measures ---
 
     def input_bound(self) -> int:
+        """All bytes of the body but pictures' data, and what the provider may add to them."""
         if self._unbounded:
             return -1
+        size = len(self._document.raw)
+        if self._document.changed:
+            size = max(size, len(self.encode()))
         return (
-            byte_length(self.segments)
+            size
+            - self._media_bytes
             + PER_REQUEST
-            + PER_MESSAGE * len(self._messages)
-            + PER_TOOL * len(self.tools)
             + PER_IMAGE * self._images
+            + PER_TOOL * len(self.tools)
         )
 
     def input_estimate(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.dialects.anthropic_blocks import BlockReader
 from gateway.dialects.base import DeclaredTool, Surface
-from gateway.dialects.reading import ANY_TOOL, mapping, objects, string
+from gateway.dialects.reading import mapping, objects, string
 
 _FIXED = frozenset({"name", "mcp_server_name"})
 _SKIPPED = frozenset({"type", "cache_control"})
@@ -95,8 +95,6 @@ class ToolList:
                 self._forget_server(entry.get("mcp_server_name"))
             else:
                 kept.append(entry)
-                if type(entry) is dict and _disable_members(entry, names):
-                    gone.append(f"tools[{number}].tools.")
         if kept:
             self._root["tools"] = kept
         else:
@@ -109,11 +107,6 @@ class ToolList:
             if server.get("name") in names:
                 self._forget_server(server.get("name"))
                 gone.append(f"mcp_servers[{number}].")
-            else:
-                allowed = mapping(server.get("tool_configuration")).get("allowed_tools")
-                if type(allowed) is list and names.intersection(_strings(allowed)):
-                    allowed[:] = [each for each in allowed if each not in names]
-                    gone.append(f"mcp_servers[{number}].tool_configuration.")
         return gone
 
     def _forget_server(self, name: Any) -> None:
@@ -158,7 +151,7 @@ def _declared(entry: dict[str, Any]) -> DeclaredTool:
     name = string(entry.get("name"))
     if kind == "mcp_toolset":
         server = string(entry.get("mcp_server_name"))
-        return DeclaredTool(server, hosted=True, covers=_toolset_members(entry))
+        return DeclaredTool(server, hosted=True, covers=("mcp", *_toolset_members(entry)))
     base = _VERSION.sub("", kind)
     if base in _TOOLSETS:
         return DeclaredTool(name or base, covers=tuple(_TOOLSETS[base]))
@@ -169,44 +162,27 @@ def _declared(entry: dict[str, Any]) -> DeclaredTool:
 
 def _server(server: dict[str, Any]) -> DeclaredTool:
     allowed = mapping(server.get("tool_configuration")).get("allowed_tools")
-    covers = tuple(_strings(allowed)) if type(allowed) is list else (ANY_TOOL,)
-    return DeclaredTool(string(server.get("name")), hosted=True, covers=covers)
+    names = [each for each in allowed if type(each) is str] if type(allowed) is list else []
+    return DeclaredTool(string(server.get("name")), hosted=True, covers=("mcp", *names))
 
 
-def _toolset_members(entry: dict[str, Any]) -> tuple[str, ...]:
-    """The names that a toolset may bring, where the request settles them."""
+def _toolset_members(entry: dict[str, Any]) -> list[str]:
+    """The tools that a toolset brings, as far as the request names them.
+
+    Where it names none, the provider asks the server.
+    """
     configs = entry.get("configs")
     configs = configs if type(configs) is dict else {}
     enabled = mapping(entry.get("default_config")).get("enabled") is not False
-    pinned = entry.get("tools")
-    if type(pinned) is list:
-        names = [string(each.get("name")) for each in objects(pinned)]
-        return tuple(n for n in names if mapping(configs.get(n)).get("enabled", enabled))
-    if enabled:
-        return (ANY_TOOL,)
-    return tuple(name for name, each in configs.items() if mapping(each).get("enabled") is True)
-
-
-def _disable_members(entry: dict[str, Any], names: frozenset[str]) -> bool:
-    """Switch single tools of an MCP toolset off."""
-    if entry.get("type") != "mcp_toolset":
-        return False
-    hit = names.intersection(_toolset_members(entry))
-    if not hit:
-        return False
-    configs = entry.get("configs")
-    if type(configs) is not dict:
-        configs = entry["configs"] = {}
-    for name in sorted(hit):
-        configs[name] = {**mapping(configs.get(name)), "enabled": False}
-    return True
+    pinned = [string(each.get("name")) for each in objects(entry.get("tools"))]
+    return [
+        name
+        for name in (pinned or configs)
+        if mapping(configs.get(name)).get("enabled", enabled) is not False
+    ]
 
 
 def _definition(block: dict[str, Any]) -> dict[str, Any]:
     """The tool that a `tool_addition` block defines."""
     definition: dict[str, Any] = block["tool"]["definition"]
     return definition
-
-
-def _strings(values: list[Any]) -> list[str]:
-    return [each for each in values if type(each) is str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.dialects.base import Part, PartKind, Segment
+from gateway.dialects.base import Part, PartKind, Segment, Surface
 
 
 @dataclass(slots=True)
@@ -39,13 +39,13 @@ def leaf_parts(segments: Iterable[Segment], lane: str, group: str) -> list[Part]
     return parts
 
 
-def apply_leaves(parts: Iterable[Part]) -> list[tuple[str, str]]:
-    """Carry replaced texts back into the payload; what was replaced, and by what."""
-    done: list[tuple[str, str]] = []
+def apply_leaves(parts: Iterable[Part]) -> list[tuple[Surface, str, str]]:
+    """Carry replaced texts back into the payload; surface, old and new text of each."""
+    done: list[tuple[Surface, str, str]] = []
     for part in parts:
         if type(part) is LeafPart and part.segment is not None:
             before = part.segment.text
             if part.text != before:
                 part.segment.replace(part.text)
-                done.append((before, part.text))
+                done.append((part.surface, before, part.text))
     return done

@@ -35,6 +35,7 @@ NOT_TEXT = frozenset(
         "id",
         "item_id",
         "media_type",
+        "obfuscation",
         "role",
         "server_label",
         "signature",
@@ -46,9 +47,6 @@ NOT_TEXT = frozenset(
 )
 """Fields of the format that hold ids and closed words, never text for or from a model."""
 
-ANY_TOOL = "*"
-"""Covers every name: the provider asks an MCP server for its tools, so the request names none."""
-
 PICTURES = frozenset({"image", "input_image", "output_image", "computer_screenshot"})
 
 _SAMPLE = 64
@@ -57,7 +55,15 @@ _SAMPLE = 64
 class Reader:
     """Collects what a body holds. `fresh` is that of the part being read."""
 
-    __slots__ = ("document", "fresh", "images", "segments", "unbounded", "unscannable")
+    __slots__ = (
+        "document",
+        "fresh",
+        "images",
+        "media_bytes",
+        "segments",
+        "unbounded",
+        "unscannable",
+    )
 
     def __init__(self, document: JsonDocument, *, fresh: bool = True) -> None:
         self.document = document
@@ -65,6 +71,7 @@ class Reader:
         self.segments: list[Segment] = []
         self.unscannable: list[Unscannable] = []
         self.images = 0
+        self.media_bytes = 0  # of the body, in pictures: they count as images, not as text
         self.unbounded = False  # something whose tokens no length bounds: a file, a kept history
 
     def text(
@@ -105,6 +112,17 @@ class Reader:
             )
         elif value is not None:
             self.unknown(holder, key, surface, place)
+
+    def picture(self, holder: Any, key: str, surface: Surface, place: str) -> None:
+        """An image whose data or address is `holder[key]`; an address is text too."""
+        self.opaque("image", surface, place)
+        value = holder.get(key) if type(holder) is dict else None
+        if type(value) is not str:
+            return
+        if key == "data" or value[:5].lower() == "data:":
+            self.media_bytes += len(value)
+        else:
+            self.text(holder, key, surface, f"{place}.{key}")
 
     def opaque(self, what: str, surface: Surface, place: str) -> None:
         """Something that no rule can read."""

@@ -168,9 +168,10 @@ class ItemReader(Reader):
         elif kind == "refusal":
             self.text(node, "refusal", surface, f"{place}.refusal")
         elif kind in ("input_image", "computer_screenshot", "output_image"):
-            self.opaque("image", surface, place)
+            self.picture(node, "image_url", surface, place)
         elif kind == "input_file":
             self.text(node, "filename", surface, f"{place}.filename")
+            self.text(node, "file_url", surface, f"{place}.file_url")
             self.opaque("file", surface, place)
         elif kind in ("input_audio", "output_audio"):
             self.text(node, "transcript", surface, f"{place}.transcript")

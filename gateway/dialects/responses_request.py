@@ -14,10 +14,8 @@ from gateway.dialects.responses_items import ItemReader, is_models, kind_of
 from gateway.dialects.responses_tools import ToolList
 
 PER_REQUEST = 256
-PER_ITEM = 16
-PER_TOOL = 64
 PER_IMAGE = 50_000
-"""Tokens allowed beside the bytes of all text.
+"""Tokens allowed beside the bytes of the body. (What an item or a tool adds is less than its JSON.)
 
 The dearest picture of the API's docs ("Images and vision") is one of eight tiles at high detail
 for gpt-4o-mini: 2,833 + 8 * 5,667 tokens.
@@ -73,13 +71,7 @@ class ResponsesCall(Call):
         self._capped = capped
         root: dict[str, Any] = document.root
         self._root = root
-        self.model = string(root.get("model"))
-        self.stream = root.get("stream") is True
-        limit = root.get("max_output_tokens")
-        self.max_output = limit if type(limit) is int else None
-        self.user_id = string(root.get("user")) or string(root.get("safety_identifier"))
-        self.cache_key = string(root.get("prompt_cache_key"))
-        self.previous_id = string(root.get("previous_response_id")) or _conversation(root)
+        self._read_fields()
         reader = ItemReader(document)
         items = root.get("input")
         self._last_answer = _last_answer(items) if type(items) is list else -1
@@ -97,9 +89,20 @@ class ResponsesCall(Call):
             # The answer is fetched later, by a request that has no body to be read.
             self.unscannable.append(Unscannable("history", Surface.OUTPUT, "background"))
         self._images = reader.images
+        self._media_bytes = reader.media_bytes
         self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)
 
     # --- reading ---
+
+    def _read_fields(self) -> None:
+        root = self._root
+        self.model = string(root.get("model"))
+        self.stream = root.get("stream") is True
+        limit = root.get("max_output_tokens")
+        self.max_output = limit if type(limit) is int else None
+        self.user_id = string(root.get("user")) or string(root.get("safety_identifier"))
+        self.cache_key = string(root.get("prompt_cache_key"))
+        self.previous_id = string(root.get("previous_response_id")) or _conversation(root)
 
     def _read_kept(self, reader: ItemReader) -> None:
         """What the provider keeps: earlier turns, prompt templates."""
@@ -165,6 +168,7 @@ class ResponsesCall(Call):
         if path not in self._root or self._root[path] != value:
             self._root[path] = value
             self._document.touch()
+            self._read_fields()
 
     def get_field(self, path: str) -> Any:
         return self._root.get(path)
@@ -180,16 +184,13 @@ class ResponsesCall(Call):
     # --- measures ---
 
     def input_bound(self) -> int:
+        """All bytes of the body but pictures' data, and what the provider may add to them."""
         if self._unbounded:
             return -1
-        items = self._root.get("input")
-        return (
-            byte_length(self.segments)
-            + PER_REQUEST
-            + PER_ITEM * (len(items) if type(items) is list else 1)
-            + PER_TOOL * len(self.tools)
-            + PER_IMAGE * self._images
-        )
+        size = len(self._document.raw)
+        if self._document.changed:
+            size = max(size, len(self.encode()))
+        return size - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4)

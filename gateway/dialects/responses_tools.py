@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.dialects.base import DeclaredTool, Surface
-from gateway.dialects.reading import ANY_TOOL, mapping, objects, string
+from gateway.dialects.reading import mapping, objects, string
 from gateway.dialects.responses_items import ItemReader
 
 _BY_PROVIDER = frozenset(
@@ -100,8 +100,6 @@ def _remove_from(holder: dict[str, Any], place: str, names: frozenset[str]) -> l
         elif _declared(entry).name in names:
             gone.append(at)
             continue
-        elif _forbid_members(entry, names):
-            gone.append(f"{at}allowed_tools")
         kept.append(entry)
     if gone:
         holder["tools"] = kept
@@ -112,9 +110,8 @@ def _declared(entry: dict[str, Any]) -> DeclaredTool:
     kind = string(entry.get("type"))
     name = string(entry.get("name"))
     if kind == "mcp":
-        allowed = _allowed(entry)
-        covers = (ANY_TOOL,) if allowed is None else tuple(each for each in allowed)
-        return DeclaredTool(string(entry.get("server_label")), hosted=True, covers=(kind, *covers))
+        label = string(entry.get("server_label"))
+        return DeclaredTool(label, hosted=True, covers=(kind, *_allowed(entry)))
     if kind.startswith("web_search"):
         return DeclaredTool(kind, hosted=True, covers=("web_search",))
     if kind == "shell":
@@ -127,22 +124,9 @@ def _declared(entry: dict[str, Any]) -> DeclaredTool:
     return DeclaredTool(name or kind, hosted=kind in _BY_PROVIDER)
 
 
-def _allowed(entry: dict[str, Any]) -> list[str] | None:
-    """The tools of an MCP server that may be called; None where the request does not say."""
+def _allowed(entry: dict[str, Any]) -> list[str]:
+    """The tools of an MCP server that may be called, where the request names them."""
     allowed = entry.get("allowed_tools")
     if type(allowed) is dict:
         allowed = allowed.get("tool_names")
-    return [each for each in allowed if type(each) is str] if type(allowed) is list else None
-
-
-def _forbid_members(entry: dict[str, Any], names: frozenset[str]) -> bool:
-    """Take single tools off the list of an MCP server."""
-    allowed = _allowed(entry) if entry.get("type") == "mcp" else None
-    if allowed is None or not names.intersection(allowed):
-        return False
-    kept = [each for each in allowed if each not in names]
-    if type(entry["allowed_tools"]) is dict:
-        entry["allowed_tools"]["tool_names"] = kept
-    else:
-        entry["allowed_tools"] = kept
-    return True
+    return [each for each in allowed if type(each) is str] if type(allowed) is list else []
