@@ -16,22 +16,18 @@ from gateway.config.units import shown
 from gateway.config.yaml_tree import Path
 from gateway.policy.kinds import KINDS
 
-_PLAIN = {
-    "missing": "the key {key!r} is missing",
-    "string_type": "expected text, not {value}; put it in quotes",
-    "bool_parsing": "expected true or false, not {value}",
-    "bool_type": "expected true or false, not {value}",
-    "list_type": "expected a list, such as [a, b], not {value}",
-    "tuple_type": "expected a list, such as [a, b], not {value}",
-    "dict_type": "expected keys with values, not {value}",
-    "model_type": "expected keys with values, not {value}",
-    "model_attributes_type": "expected keys with values, not {value}",
-    "int_parsing": "expected a whole number, not {value}",
-    "int_type": "expected a whole number, not {value}",
-    "int_from_float": "expected a whole number, not {value}",
-    "float_parsing": "expected a number, not {value}",
-    "float_type": "expected a number, not {value}",
+_EXPECTED = {
+    "string": "text",
+    "bool": "true or false",
+    "list": "a list, such as [a, b],",
+    "tuple": "a list, such as [a, b],",
+    "dict": "keys with values",
+    "model": "keys with values",
+    "int": "a whole number",
+    "float": "a number",
 }
+"""What was expected, by the first word of pydantic's type of error (`int_parsing`)."""
+_TYPE_ERRORS = re.compile(r"(?:type|parsing|from_float|attributes_type|parsing_size)$")
 _PRIVATE = frozenset({"credential", "keys", "tokens", "hash"})
 _WORST_FIRST = ("value_error", "literal_error", "enum")
 
@@ -47,8 +43,6 @@ def explain_errors(errors: Iterable[ErrorDetails], document: Any) -> list[tuple[
     by_path: dict[Path, list[ErrorDetails]] = {}
     for error in errors:
         path = _known_path(error["loc"], document)
-        if error["type"] == "extra_forbidden":
-            path = tuple(error["loc"])[: len(path)]
         by_path.setdefault(path, []).append(error)
     return [
         (path, _message(error, path, document))
@@ -62,11 +56,12 @@ def _meant(group: list[ErrorDetails], path: Path) -> list[ErrorDetails]:
     alternatives = [e for e in group if len(e["loc"]) > len(path) and e["type"] != "missing"]
     if len(alternatives) < 2:
         return group
-    best = min(
-        alternatives,
-        key=lambda e: _WORST_FIRST.index(e["type"]) if e["type"] in _WORST_FIRST else 9,
-    )
-    return [e for e in group if e is best or e not in alternatives]
+    telling = [e for kind in _WORST_FIRST for e in alternatives if e["type"] == kind]
+    best = telling[0] if telling else alternatives[0]
+    if not telling:
+        types = dict.fromkeys(e["type"].partition("_")[0] for e in alternatives)
+        best = {**best, "type": " ".join([*types, "type"])}
+    return [best, *(e for e in group if e not in alternatives)]
 
 
 def _known_path(loc: Iterable[int | str], document: Any) -> Path:
@@ -101,14 +96,19 @@ def _message(error: ErrorDetails, path: Path, document: Any) -> str:
         return f"{_named(path)}{context.get('error', error['msg'])}"
     if kind == "string_pattern_mismatch":
         return f"{_named(path)}{_value(path, value)} is not of the form {context.get('pattern')}"
-    if kind in _PLAIN:
-        named = "" if kind == "missing" else _named(path)
-        return named + _PLAIN[kind].format(key=_last(error), value=_value(path, value))
+    if kind == "missing":
+        return f"the key {str(error['loc'][-1])!r} is missing"
+    if expected := _expected(kind):
+        return f"{_named(path)}expected {expected}, not {_value(path, value)}".replace(",,", ",")
     return f"{_named(path)}{error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
-def _last(error: ErrorDetails) -> str:
-    return str(error["loc"][-1]) if error["loc"] else ""
+def _expected(kind: str) -> str:
+    """What a type error asks for: `int_parsing` -> `a whole number`; "" for another error."""
+    if not _TYPE_ERRORS.search(kind):
+        return ""
+    words = kind.split()[:-1] or [kind.partition("_")[0]]
+    return " or ".join(dict.fromkeys(_EXPECTED[word] for word in words if word in _EXPECTED))
 
 
 def _value(path: Path, value: object) -> str:

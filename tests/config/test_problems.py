@@ -57,7 +57,7 @@ def test_a_kind_gets_a_suggestion() -> None:
 def test_a_missing_key_and_a_wrong_type_are_said_plainly() -> None:
     found = problems("policies: {p: {mode: shadow}}\ndefault_tenant: 3\nprices: [1]")
     assert "f:4: the key 'rules' is missing" in found
-    assert "f:5: default_tenant: expected text, not 3; put it in quotes" in found
+    assert "f:5: default_tenant: expected text, not 3" in found
     assert "f:6: prices: expected keys with values, not [1]" in found
 
 
@@ -66,7 +66,10 @@ def test_units_say_what_they_expected() -> None:
 
 
 def test_a_union_gives_one_problem_not_one_for_each_member() -> None:
-    assert len(rule("{kind: model, force: {store: [1]}}")) == 1
+    (line,) = rule("{kind: model, force: {store: [1]}}")
+    assert line.startswith(
+        "f:7: store: expected true or false or a whole number or a number or text"
+    )
 
 
 def test_suggestions_are_made_only_where_they_are_near() -> None:
