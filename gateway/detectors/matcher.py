@@ -129,12 +129,12 @@ class Matcher:
             return self._ascii.set.Match(text) or ()
         return self._any.set.Match(encode(text)) or ()
 
-    def hold(self, text: str) -> int:
+    def hold(self, text: str, start: int = 0) -> int:
         """Where a match of any pattern may be growing at the end of `text`: see Scanner.hold."""
         size = len(text)
-        if not size:
-            return 0
-        begin = max(0, size - self.longest)
+        if start >= size:
+            return size
+        begin = start
         # One character more, so that what stands before the first one can be seen.
         tail = text[max(0, begin - 1) :]
         data = encode(tail)

@@ -56,8 +56,8 @@ class PresidioScanner:
             self._recognizers.append(recognizer)
         self._matcher = Matcher(patterns, self.longest)
 
-    def find(self, text: str) -> Sequence[Finding]:
-        """All findings of at least the threshold, by start, not overlapping."""
+    def find(self, text: str, start: int = 0) -> Sequence[Finding]:
+        """All findings of at least the threshold, by start; those that overlap are one."""
         hits = self._matcher.hits(text)
         if not hits:
             return ()
@@ -69,36 +69,35 @@ class PresidioScanner:
         kept = [
             Finding(result.entity_type, result.start, result.end, result.score)
             for result in results
-            if result.score >= least[result.entity_type]
+            if result.score >= least[result.entity_type] and result.start >= start
         ]
-        return disjoint(kept)
+        return united(kept)
 
-    def hold(self, text: str) -> int:
+    def hold(self, text: str, start: int = 0) -> int:
         """See Scanner.hold."""
-        return self._matcher.hold(text)
+        return self._matcher.hold(text, start)
 
 
-def disjoint(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings that do not overlap and cover every character that the given ones cover.
 
-    The better score keeps its span, then the one that starts first, then the longer one; what
-    is left of another stays under that other's name.
+    Those that overlap become one, from the first one's start to the last one's end, under the
+    name of the best score, of equal ones the first's. A text can then be cut between any two of
+    them and scanned piece by piece.
     """
     if len(findings) < 2:
         return tuple(findings)
-    taken: list[Finding] = []
-    for finding in sorted(findings, key=lambda f: (-f.score, f.start, f.start - f.end, f.entity)):
-        pieces = [(finding.start, finding.end)]
-        for other in taken:
-            pieces = [rest for piece in pieces for rest in _without(piece, other)]
-        taken += [Finding(finding.entity, start, end, finding.score) for start, end in pieces]
-    return tuple(sorted(taken, key=lambda finding: finding.start))
-
-
-def _without(piece: tuple[int, int], other: Finding) -> list[tuple[int, int]]:
-    start, end = piece
-    parts = [(start, min(end, other.start)), (max(start, other.end), end)]
-    return [part for part in parts if part[0] < part[1]]
+    ordered = sorted(findings, key=lambda f: (f.start, -f.end, -f.score, f.entity))
+    made = [ordered[0]]
+    for finding in ordered[1:]:
+        last = made[-1]
+        if finding.start >= last.end:
+            made.append(finding)
+        else:
+            best = finding if finding.score > last.score else last
+            end = max(last.end, finding.end)
+            made[-1] = Finding(best.entity, last.start, end, best.score)
+    return tuple(made)
 
 
 @functools.lru_cache(maxsize=64)

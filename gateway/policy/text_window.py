@@ -1,56 +1,69 @@
-"""The undecided tail of one lane of text: how much may go, and what must change in it.
+"""The undecided tail of one lane of text: how much may go, and what was found in it.
 
 Rules of this file:
 - Pure text. It knows neither frames nor dialects; offsets are code points from the lane's start.
 - What is decided does not depend on how the text was cut: a character is released only when
   no scanner could still make it part of a match, or of a longer match.
-- A match longer than a scanner's `longest` may have begun in text that is gone. Then the
-  rule's `on_error` decides; up to that length nothing is missed.
+- At most `longest` characters are held. What could still be a match by then is let go, but not
+  forgotten: where it becomes one after all it is `late`, and the rule's `on_error` decides.
+- Bounded: up to `KEPT` characters are kept to recognise such a match, then it counts as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gateway.policy.content_rule import ContentRule
+from gateway.policy.content_rule import LOOK_BEHIND, ContentRule
 from gateway.verdict import Finding
 
-CONTEXT = 64
-"""Released characters kept for look-behind: word boundaries, the neighbours of a number."""
+KEPT = 8192
+"""Characters that may look like one growing match before it is taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A finding of a rule in `text`, and its absolute offsets `[start, end)` in the lane.
+    """A rule's finding in `text`, and what is left of it to act on: `[start, end)` of the lane.
 
-    `late`: it began in text that was let go because no match was thought to be that long.
+    `late`: it cannot be replaced as a whole, for it is longer than the window holds back, or
+    stands inside of something that is. `finding` is None where it grew beyond `KEPT`.
     """
 
     rule: ContentRule
-    finding: Finding
+    finding: Finding | None
     text: str
     start: int
     end: int
     late: bool = False
 
 
+@dataclass(slots=True)
+class _Watch:
+    """One rule, up to where its findings are settled, and where a match may be growing."""
+
+    rule: ContentRule
+    floor: int = 0
+    hold: int = 0
+
+
 class TextWindow:
     """Text comes in by `push`, decisions come out of `advance`.
 
-    `decided` is the offset up to which everything is settled; what lies between it and
-    `end` is held.
+    Attributes:
+        decided: offset up to which text may go; what lies between it and `end` is held.
+        failed: rules whose scanner raised, with the error; they take no part any more. Whoever
+            advances the window empties the list.
     """
 
-    __slots__ = ("_base", "_forced", "_rules", "_text", "decided", "longest")
+    __slots__ = ("_base", "_longest", "_text", "_watches", "decided", "failed")
 
     def __init__(self, rules: Sequence[ContentRule]) -> None:
-        self._rules = rules
+        self._watches = [_Watch(rule) for rule in rules]
+        self._longest = max((rule.scanner.longest for rule in rules), default=0)
         self._text = ""
-        self._base = 0
-        self._forced = 0  # up to here text was let go because no match may be longer
+        self._base = 0  # offset of the first character of `_text`
         self.decided = 0
-        self.longest = max((rule.scanner.longest for rule in rules), default=0)
+        self.failed: list[tuple[ContentRule, Exception]] = []
 
     @property
     def end(self) -> int:
@@ -59,49 +72,122 @@ class TextWindow:
     def push(self, text: str) -> None:
         self._text += text
 
+    def drop(self, rule: ContentRule) -> None:
+        """Ask a rule no more."""
+        self._watches = [watch for watch in self._watches if watch.rule is not rule]
+
     def advance(self, *, final: bool = False) -> list[Seen]:
         """Settle as much as can be settled, and return what was found in it, by start.
 
         `final`: no more text follows, so everything is settled.
         """
-        text, base = self._text, self._base
-        floor = self.decided - base
-        hold = len(text) if final else self._hold(text, floor)
-        if hold <= floor and not final:
-            return []
-        seen = [
-            Seen(rule, finding, text, base + finding.start, base + finding.end)
-            for rule in self._rules
-            for finding in rule.scanner.find(text)
-            if finding.end > floor
-        ]
-        seen.sort(key=lambda s: (s.start, -s.end))
-        limit = base + hold
-        for item in reversed(seen):  # a finding that the hold would cut waits as a whole
-            if item.start < limit < item.end:
-                limit = max(item.start, self.decided)
-        settled = [self._placed(item) for item in seen if item.end <= limit]
-        self._settle(limit)
+        settled: list[Seen] = []
+        size = len(self._text)
+        while True:
+            limit = self._growing(final)
+            if limit <= self._floor() and size - limit <= self._longest and not final:
+                return settled
+            limit, waiting = self._settle(limit, settled)
+            if final or size - limit <= self._longest:
+                break
+            # More is undecided than may be held: what was found in what must go counts as it is.
+            least = size - self._longest
+            if not waiting or waiting[0].start - self._base >= least:
+                self._let_go(least, settled)
+                break
+            self._force(waiting[0], settled)
+        self._forget()
         return settled
 
-    def _hold(self, text: str, floor: int) -> int:
-        hold = min((rule.scanner.hold(text) for rule in self._rules), default=len(text))
-        least = len(text) - self.longest
-        if hold < least:
-            hold = least
-            self._forced = max(self._forced, self._base + least)
-        return max(hold, floor)
+    def _floor(self) -> int:
+        """Where in `_text` the first rule's undecided part begins."""
+        return min((watch.floor for watch in self._watches), default=self.decided) - self._base
 
-    def _placed(self, item: Seen) -> Seen:
-        """A finding that reaches back into released text acts on what is left of it. It is late
-        if that text was let go unsettled; else the cut of the context made it look longer."""
-        if item.start >= self.decided:
-            return item
-        return replace(item, start=self.decided, late=item.start < self._forced)
+    def _growing(self, final: bool) -> int:
+        """Where the first match may be growing; what stands before it is as it will be."""
+        text, base = self._text, self._base
+        limit = len(text)
+        for watch in self._watches:
+            watch.hold = limit
+            if not final:
+                try:
+                    watch.hold = watch.rule.scanner.hold(text, watch.floor - base)
+                except Exception as error:  # noqa: BLE001  its own on_error decides
+                    self._fail(watch, error)
+        return min((watch.hold for watch in self._watches), default=limit)
 
-    def _settle(self, limit: int) -> None:
-        self.decided = limit
-        cut = limit - CONTEXT - self._base
+    def _settle(self, limit: int, settled: list[Seen]) -> tuple[int, list[Seen]]:
+        """Take the findings before `limit` to `settled`; return the limit and those that wait.
+
+        A finding that the limit would cut waits as a whole, and all behind it with it.
+        """
+        found = self._find()
+        limit += self._base
+        for seen in reversed(found):
+            if seen.start < limit < seen.end:
+                limit = seen.start
+        done = 0
+        for seen in found:
+            if seen.end > limit:
+                break
+            settled.append(self._placed(seen))
+            done += 1
+        for watch in self._watches:
+            watch.floor = max(watch.floor, limit)
+        self.decided = max(self.decided, limit)
+        return limit - self._base, found[done:]
+
+    def _find(self) -> list[Seen]:
+        text, base = self._text, self._base
+        found: list[Seen] = []
+        for watch in self._watches:
+            rule = watch.rule
+            try:
+                findings = rule.scanner.find(text, watch.floor - base)
+            except Exception as error:  # noqa: BLE001  its own on_error decides
+                self._fail(watch, error)
+                continue
+            found += [Seen(rule, f, text, base + f.start, base + f.end) for f in findings]
+        if len(found) > 1:
+            found.sort(key=_place)
+        return found
+
+    def _placed(self, seen: Seen) -> Seen:
+        """A finding that began in text that was let go acts on what is left of it."""
+        if seen.start >= self.decided:
+            return seen
+        return Seen(seen.rule, seen.finding, seen.text, self.decided, seen.end, late=True)
+
+    def _force(self, seen: Seen, settled: list[Seen]) -> None:
+        """Settle one finding although a match is growing around it."""
+        watch = next(watch for watch in self._watches if watch.rule is seen.rule)
+        late = seen.end - seen.start > self._longest or watch.hold + self._base < seen.start
+        start = max(seen.start, self.decided)
+        late = late or start > seen.start
+        settled.append(Seen(seen.rule, seen.finding, seen.text, start, seen.end, late))
+        watch.floor = seen.end
+
+    def _let_go(self, least: int, settled: list[Seen]) -> None:
+        """Release all but the last `longest` characters, and remember what is growing."""
+        self.decided = max(self.decided, self._base + least)
+        for watch in self._watches:
+            watch.floor = max(watch.floor, self._base + min(watch.hold, least))
+            if self.end - watch.floor > KEPT:
+                text, start, end = self._text, self.decided, self.end
+                settled.append(Seen(watch.rule, None, text, start, end, late=True))
+                watch.floor = self.decided
+
+    def _forget(self) -> None:
+        """Cut off what nothing needs any more."""
+        cut = self._floor() - LOOK_BEHIND
         if cut > 0:
             self._text = self._text[cut:]
             self._base += cut
+
+    def _fail(self, watch: _Watch, error: Exception) -> None:
+        self.failed.append((watch.rule, error))
+        self.drop(watch.rule)
+
+
+def _place(seen: Seen) -> tuple[int, int]:
+    return seen.start, -seen.end

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, predefined_recognizers
 
 from gateway.detectors import presidio
-from gateway.detectors.presidio import PresidioScanner, disjoint
+from gateway.detectors.presidio import PresidioScanner, united
 from gateway.detectors.presidio_entities import ENTITIES, name_of
 from gateway.verdict import Finding
 
@@ -47,7 +47,7 @@ THEIRS = {
 def theirs(entity, text):
     results = EntityRecognizer.remove_duplicates(THEIRS[entity].analyze(text, [entity], None))
     found = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
-    return disjoint(found)
+    return united(found)
 
 
 @given(TEXTS)
@@ -165,14 +165,11 @@ def test_equal_settings_share_a_scanner():
     assert presidio.scanner(frozenset({"US_SSN"}), None) is one
 
 
-def test_overlaps_are_cut_and_nothing_stays_uncovered():
-    found = disjoint([Finding("A", 0, 10, 0.4), Finding("B", 5, 15, 0.9), Finding("C", 6, 8, 1.0)])
-    assert [(f.entity, f.start, f.end) for f in found] == [
-        ("A", 0, 5),
-        ("B", 5, 6),
-        ("C", 6, 8),
-        ("B", 8, 15),
-    ]
+def test_overlapping_findings_are_one_and_nothing_stays_uncovered():
+    found = united([Finding("A", 0, 10, 0.4), Finding("B", 5, 15, 0.9), Finding("C", 6, 8, 1.0)])
+    assert found == (Finding("C", 0, 15, 1.0),)
+    apart = (Finding("A", 0, 5, 0.4), Finding("B", 5, 9, 0.9))
+    assert united(apart[::-1]) == apart
 
 
 def test_every_entity_has_a_name_for_people():
