@@ -14,7 +14,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from gateway.telemetry.families import Families, Family, Histogram
 
@@ -77,7 +76,7 @@ class _Reader(Collector):
 def _metric(family: Family) -> Metric:
     if isinstance(family, Histogram):
         histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-        bounds = [*(floatToGoString(bound) for bound in family.buckets), "+Inf"]
+        bounds = [*(str(float(bound)) for bound in family.buckets), "+Inf"]
         for labels, row in family.series.items():
             counts = list(zip(bounds, accumulate(row[:-1]), strict=True))
             histogram.add_metric(labels, counts, row[-1])
