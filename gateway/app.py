@@ -233,6 +233,7 @@ async def build(
     current = Current(make(texts))
     sessions = Sessions(SessionBook(store, derive(master, "session")))
     closer = Closer(store, audit, sessions, metrics.record)
+    metrics.watch_running(closer.running)
     client = Client()
     handler = Handler(
         begin=current.begin,

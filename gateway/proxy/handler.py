@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.dialects.base import Dialect
-from gateway.dialects.registry import DIALECTS
+from gateway.dialects.registry import DIALECTS, caller_dialect
 from gateway.errors import CallerError, GatewayError, OwnError
 from gateway.exchange import Exchange
 from gateway.identity.tenant import identify, is_stripped
@@ -165,12 +165,9 @@ class Handler:
 
 
 def _dialect(exchange: Exchange) -> Dialect:
-    """The caller's dialect, or a guess for a reply to what was never routed."""
-    if exchange.dialect is not None:
-        return exchange.dialect
-    headers = exchange.request.headers
-    anthropic = "anthropic-version" in headers or "x-api-key" in headers
-    return DIALECTS["anthropic_messages" if anthropic else "openai_chat"]
+    """The dialect in which the caller expects the gateway's own replies."""
+    name = exchange.target.dialect if exchange.target is not None else "opaque"
+    return caller_dialect(name, exchange.request.headers)
 
 
 def _check_sender(request: Request, live: Live) -> None:

@@ -57,14 +57,15 @@ class Router:
         named = unquote(first)
         if named in self._upstreams:
             return self._target(named, method, "/" + rest if slash else "/")
-        for provider in self._order(anthropic):
-            name = self._by_provider[provider]
-            dialect = dialect_for(provider, method, path)
-            if dialect != "opaque":
-                return self._target(name, method, path)
-        if path.startswith("/v1/"):
-            for provider in self._order(anthropic):
+        order = self._order(anthropic)
+        spoken = [(provider, dialect_for(provider, method, path)) for provider in order]
+        spoken = [(provider, dialect) for provider, dialect in spoken if dialect != "opaque"]
+        for provider, dialect in spoken:
+            if dialect.startswith(provider):  # the dialect's own provider before a compatible one
                 return self._target(self._by_provider[provider], method, path)
+        if spoken or path.startswith("/v1/"):
+            provider = spoken[0][0] if spoken else order[0]
+            return self._target(self._by_provider[provider], method, path)
         names = ", ".join(f"/{name}/" for name in self._upstreams) or "none"
         raise CallerError(
             Reason.UPSTREAM_UNKNOWN,
