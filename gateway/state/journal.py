@@ -69,9 +69,10 @@ def replay(entries: Iterable[Entry]) -> list[str]:
 
 
 def _overdrawn(entry: Entry, counters: dict[str, Counter]) -> Iterable[str]:
+    shadowed = {claim.key for claim in entry.claims if claim.shadow}
     for claim in entry.claims:
         counter = counters[claim.key]
-        if claim.refill is None and not claim.shadow:
+        if claim.refill is None and claim.key not in shadowed:
             held = counter.used + counter.reserved
             if held > claim.limit:
                 yield f"serial {entry.serial}: {claim.key} holds {held} of {claim.limit}"

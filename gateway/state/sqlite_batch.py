@@ -35,10 +35,12 @@ _EXPIRED = "SELECT serial, nonce, claims FROM lease WHERE expires <= ? ORDER BY 
 class _Counters(dict[str, Counter]):
     """The counters of this transaction; one that was not asked for yet is read from the file."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_now", "_read", "dirty")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self._read = connection.execute
+        self._now = now
+        self.dirty: dict[str, None] = {}  # the keys to write, in order
 
     def get(self, key: str, default: Any = None) -> Any:
         found = super().get(key)
@@ -47,6 +49,10 @@ class _Counters(dict[str, Counter]):
             if row is None:
                 return default
             found = self[key] = Counter(*row)
+            if found.units and found.at > self._now:
+                # The clock was set back. A refused call must leave that behind, too.
+                found.at = self._now
+                self.dirty[key] = None
         return found
 
 
@@ -63,8 +69,7 @@ class Batch:
         self._now = now
         self._nonce = nonce
         self._keeps_entries = journal
-        self._counters = _Counters(connection)
-        self._dirty: dict[str, None] = {}
+        self._counters = _Counters(connection, now)
         self._new_leases: dict[int, tuple[Claim, ...]] = {}
         self._ended: dict[int, None] = {}
         self._first = self._serial = int(
@@ -143,9 +148,9 @@ class Batch:
             )
         if self._ended:
             run("DELETE FROM lease WHERE serial = ?", [(serial,) for serial in self._ended])
-        if self._dirty:
-            run(_WRITE_COUNTER, [_row(key, self._counters[key]) for key in self._dirty])
-            self.written += len(self._dirty)
+        if dirty := self._counters.dirty:
+            run(_WRITE_COUNTER, [_row(key, self._counters[key]) for key in dirty])
+            self.written += len(dirty)
         if self._serial != self._first:
             self._connection.execute("UPDATE serial SET value = ?", (self._serial,))
 
@@ -177,7 +182,7 @@ class Batch:
 
     def _mark(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            self._dirty[claim.key] = None
+            self._counters.dirty[claim.key] = None
 
     def _note(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 from gateway.state.sqlite_file import connect
@@ -48,21 +49,21 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = connect(self._path, _PATIENCE_MS)
-        try:
-            while not self._ending.is_set():
-                self._written.wait()
-                self._written.clear()
-                self._checkpoint(connection)
-                self._ending.wait(self._every)
-        finally:
-            connection.close()
+        ending = False
+        while not ending:
+            self._written.wait()
+            self._written.clear()
+            self._checkpoint()
+            ending = self._ending.wait(self._every)
+        if self._written.is_set():
+            self._checkpoint()
 
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+    def _checkpoint(self) -> None:
         try:
-            _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > LONGEST_LOG:
-                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            with closing(connect(self._path, _PATIENCE_MS)) as connection:
+                _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages > LONGEST_LOG:
+                    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.Error as error:
             # What was committed stays readable in the log; it only grows until this works again.
             if not self.failed:
