@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -21,6 +22,11 @@ from gateway.policy.names import Glob, Names, fold, listed, shown
 from gateway.policy.rule import Rule, Stage, Workshop, call_of
 from gateway.policy.unreadable import BODY, HISTORY, Unscannable, out_of_sight
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
+
+_MCP = "mcp"  # the type of a toolset whose calls may have any name
+
+# Among what a declared tool covers: the type of a hosted tool, not the name of a call.
+_TYPE = re.compile(r"mcp|.*_20\d{6}")
 
 _INSTEAD = "Go on without it: use another tool, or ask a person to do this step."
 
@@ -96,9 +102,20 @@ class ToolsRule(Rule):
             return False
         if any(self._deny.has(name) for name in names):
             return True
-        if self._allow is None or self._allow.has(tool.name):
-            return False
-        return not tool.covers or not all(self._allow.has(name) for name in tool.covers)
+        return self._allow is not None and not self._allows_tool(self._allow, tool)
+
+    @staticmethod
+    def _allows_tool(allow: Names, tool: DeclaredTool) -> bool:
+        """By its name, by its type, or because every call that it covers is allowed."""
+        if allow.has(tool.name):
+            return True
+        members = []
+        for name in tool.covers:
+            if _TYPE.fullmatch(name) is None:
+                members.append(name)
+            elif allow.has(name):
+                return True
+        return bool(members) and all(map(allow.has, members))
 
     # --- what the model calls ---
 
@@ -108,17 +125,20 @@ class ToolsRule(Rule):
         if self._only is not None and not self._only.has(call.name):
             return None
         request = call_of(exchange)
-        if self._deny.has(call.name) or not self._allows(call.name, request):
+        if self._deny.has(call.name) or not self._allows_call(call, request):
             what = f"forbids the tool {shown(call.name)!r}"
             return self.verdict(Action.BLOCK, Reason.TOOL_DENIED, what, instead=_INSTEAD)
         return self._over_limit(request, len(earlier) + 1) or self._undeclared(call, request)
 
-    def _allows(self, name: str, request: Call) -> bool:
-        if self._allow is None or self._allow.has(name):
+    def _allows_call(self, call: ToolCall, request: Call) -> bool:
+        """By its name, or because it belongs to a toolset that is allowed."""
+        allow = self._allow
+        if allow is None or allow.has(call.name):
             return True
-        folded = fold(name)
+        folded = fold(call.name)
         return any(
-            self._allow.has(tool.name) and folded in map(fold, tool.covers)
+            (folded in map(fold, tool.covers) or (call.hosted and _MCP in tool.covers))
+            and self._allows_tool(allow, tool)
             for tool in request.tools
         )
 

@@ -97,6 +97,39 @@ def test_a_toolset_goes_as_a_whole() -> None:
     assert call.tools == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "stays"),
+    [
+        ({"allow": ["github"]}, True),
+        ({"allow": ["mcp"]}, True),
+        ({"allow": ["list_*"]}, True),
+        ({"allow": ["search"]}, False),
+        ({"deny": ["mcp"]}, False),
+        ({"deny": ["list_issues"]}, False),
+    ],
+)
+def test_a_server_of_tools_goes_by_label_type_or_tools(keys: dict[str, Any], stays: bool) -> None:
+    call = make_call()
+    call.tools = [DeclaredTool("github", hosted=True, covers=("mcp", "list_issues"))]
+    declared(call, **keys)
+    assert bool(call.tools) is stays
+    if "allow" in keys:
+        verdict = called(
+            "list_issues",
+            tools=[DeclaredTool("github", hosted=True, covers=("mcp", "list_issues"))],
+            hosted=True,
+            **keys,
+        )
+        assert (verdict is None) is stays
+
+
+def test_calls_of_an_allowed_server_may_have_any_name_but_a_forbidden_one() -> None:
+    server: list[str | DeclaredTool] = [DeclaredTool("github", hosted=True, covers=("mcp",))]
+    assert called("any", tools=server, hosted=True, allow=["github"]) is None
+    assert called("any", tools=server, hosted=True, allow=["other"]) is not None
+    assert called("any", tools=server, hosted=True, allow=["github"], deny=["any"]) is not None
+
+
 def test_a_forbidden_call_is_taken_out() -> None:
     verdict = called("delete_database", deny=["delete_*"])
     assert verdict is not None
