@@ -10,15 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import re
 
 import orjson
 
 from gateway.dialects.base import Call, Surface
 from gateway.exchange import Identity
+from gateway.identity.mac import mac
 from gateway.message import Headers
 
 PREVIOUS = "previous_response_id"
@@ -71,7 +70,7 @@ def claimed(headers: Headers, call: Call | None, *, cache_keys: bool = False) ->
 
 
 def session_key(key: bytes, identity: Identity, source: str, name: str) -> str:
-    """The session's key: `s_` and 26 base32 characters, 130 bits of the HMAC."""
+    """The session's key: `s_` and 32 hex digits of the HMAC."""
     principal = identity.key_id or identity.credential
     return "s_" + mac(key, "session", identity.tenant, principal, identity.user, source, name)
 
@@ -80,12 +79,6 @@ def answer_key(key: bytes, identity: Identity, answer_id: str) -> str:
     """Under which name an answer's session is remembered: only its own caller can look it up."""
     principal = identity.key_id or identity.credential
     return "answer:" + mac(key, "answer", identity.tenant, principal, identity.user, answer_id)
-
-
-def mac(key: bytes, *parts: str) -> str:
-    """A keyed digest of parts that cannot run into each other: 26 base32 characters."""
-    joined = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
-    return base64.b32encode(hmac.digest(key, joined, "sha256"))[:26].decode("ascii").lower()
 
 
 def opening(call: Call) -> str:
@@ -98,27 +91,32 @@ def opening(call: Call) -> str:
     """
     if call.operation not in ("chat", "count_tokens"):
         return ""
-    system, message = hashlib.sha256(), hashlib.sha256()
+    system: list[str] = []
+    message: list[str] = []
     first = messages = ""
     for segment in call.segments:
         if segment.surface is Surface.SYSTEM:
             # A system message in the midst of the conversation is no part of its opening.
             if not first or segment.place.partition("[")[0] != messages:
-                system.update(_bytes(segment.text).translate(None, _DIGITS) + b"\0")
+                system.append(segment.text)
         elif segment.surface is Surface.USER:
             # `messages[0].content[2].text` and `messages[0].content[3].text`: one message.
             place = segment.place.partition("]")[0]
             if not first:
                 first, messages = place, segment.place.partition("[")[0]
             if place == first:
-                message.update(_bytes(segment.text) + b"\0")
+                message.append(segment.text)
     if not first:
         return ""
-    return system.hexdigest() + message.hexdigest()
+    prompt = _bytes(system).translate(None, _DIGITS)
+    begins = hashlib.blake2b(b"%d:" % len(prompt), digest_size=20)
+    begins.update(prompt)
+    begins.update(_bytes(message))
+    return begins.hexdigest()
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _bytes(texts: list[str]) -> bytes:
+    return "\0".join(texts).encode("utf-8", "surrogatepass")
 
 
 def _session_of_user_id(user_id: str) -> str:

@@ -24,6 +24,7 @@ from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Call, StepKind
 from gateway.exchange import Exchange
 from gateway.identity import session
+from gateway.identity.mac import mac
 from gateway.state.store import Store, StoreError
 
 PAUSE = 120.0
@@ -199,7 +200,7 @@ class SessionBook:
             self.failures += 1
 
     def _epoch_key(self, name: str, start: float) -> str:
-        return "s_" + session.mac(self._key, "epoch", name, str(round(start * 1000)))
+        return "s_" + mac(self._key, "epoch", name, str(round(start * 1000)))
 
     def _unpack(self, name: str, raw: bytes | None) -> Entry | None:
         if raw is None or len(raw) != _RECORD.size:
@@ -284,7 +285,7 @@ def _run_of(entry: Entry, call: Call) -> Run:
     if call.previous_id and not humans and entry.runs:
         return next(reversed(entry.runs.values()))
     begins = call.previous_id or session.opening(call)
-    marker = session.mac(b"run", begins, str(humans))[:16]
+    marker = mac(b"run", begins, str(humans))[:16]
     run = entry.runs.setdefault(marker, Run())
     entry.runs.move_to_end(marker)
     if len(entry.runs) > _RUNS:

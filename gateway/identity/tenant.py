@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gateway.config.policy_file import PolicyFile
 from gateway.errors import CallerError
 from gateway.exchange import Identity
 from gateway.identity.gateway_key import bare, hash_of, id_of, is_gateway_key
+from gateway.identity.mac import mac
 from gateway.message import Headers
 from gateway.verdict import Reason
 
@@ -110,7 +110,7 @@ def identify(
     ours, theirs = _credentials(headers)
     identity = Identity()
     if theirs:
-        identity.credential = _digest(digest_key, theirs)
+        identity.credential = mac(digest_key, "credential", *theirs)
     if not ours:
         if not default_tenant:
             raise _unauthorized(
@@ -197,12 +197,6 @@ def _assertions(headers: Headers, identity: Identity, may_assert: frozenset[str]
                 f"{header}: expected at most {LONGEST_ASSERTION} printable characters.",
             )
         setattr(identity, name, value)
-
-
-def _digest(digest_key: bytes, credentials: list[str]) -> str:
-    """A keyed digest of provider keys: 26 base32 characters, 130 bits."""
-    joined = "\n".join(credentials).encode("utf-8", "surrogatepass")
-    return base64.b32encode(hmac.digest(digest_key, joined, "sha256"))[:26].decode().lower()
 
 
 def _unauthorized(reason: Reason, message: str) -> CallerError:
