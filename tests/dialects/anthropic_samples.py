@@ -61,9 +61,7 @@ def stream(*parts: dict[str, Any] | list[dict[str, Any]]) -> bytes:
     return sse(payloads)
 
 
-def _block(
-    index: int, block: dict[str, Any], deltas: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _block(index: int, block: dict[str, Any], deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"type": "content_block_start", "index": index, "content_block": block},
         *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),

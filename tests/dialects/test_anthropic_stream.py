@@ -76,7 +76,10 @@ def test_usage_model_and_id_come_from_the_stream() -> None:
                 "input_tokens": 7,
                 "cache_read_input_tokens": 100,
                 "cache_creation_input_tokens": 30,
-                "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+                "cache_creation": {
+                    "ephemeral_5m_input_tokens": 10,
+                    "ephemeral_1h_input_tokens": 20,
+                },
                 "output_tokens": 1,
             }
         ),
@@ -255,7 +258,11 @@ def test_hosted_results_and_citations_are_read_and_replaceable() -> None:
             "web_fetch_tool_result",
         ),
         [
-            {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+            {
+                "type": "content_block_start",
+                "index": 2,
+                "content_block": {"type": "text", "text": ""},
+            },
             {
                 "type": "content_block_delta",
                 "index": 2,
