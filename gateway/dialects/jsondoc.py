@@ -148,7 +148,10 @@ SCHEMA_KEYS = frozenset(
 )
 """Keys of tool declarations and JSON Schema: words of the format, never content."""
 
-SCHEMA_WORDS = frozenset("array boolean custom function integer null number object string".split())
+SCHEMA_WORDS = frozenset(
+    "array boolean custom function integer json_object json_schema null number object "
+    "string".split()
+)
 """Values of tool declarations and JSON Schema that are words of the format."""
 
 

@@ -10,8 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dialects.base import (
@@ -25,6 +23,14 @@ from gateway.dialects.base import (
 )
 from gateway.dialects.jsondoc import dumps, loads_lenient
 from gateway.dialects.openai_chat_calls import Entry, StreamedCall, StreamedChoice, read_piece
+from gateway.dialects.openai_chat_frames import (
+    ChatFrame,
+    PlacedPart,
+    carry,
+    drop_idle,
+    unreadable,
+    without_usage,
+)
 from gateway.dialects.openai_errors import chat_usage, error_object
 from gateway.dialects.reading import string
 from gateway.dialects.sse import encode
@@ -42,22 +48,6 @@ _CHOICE_FIELDS = frozenset(
 )
 _CALL_REASONS = frozenset({"tool_calls", "function_call"})
 _HEAD = ("id", "object", "created", "model")
-_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,\s*')
-
-
-@dataclass(slots=True)
-class PlacedPart(Part):
-    """A part whose text stands in `holder[key]` of the frame's payload."""
-
-    holder: Any = None
-    key: Any = None
-
-
-@dataclass(slots=True)
-class ChatFrame(Frame):
-    """A frame, what it holds of tool calls, and whose they are."""
-
-    entries: list[tuple[StreamedChoice, Entry]] = field(default_factory=list)
 
 
 class ChatStream(AnswerStream):
@@ -88,7 +78,7 @@ class ChatStream(AnswerStream):
         except ValueError:
             payload = None
         if type(payload) is not dict:
-            return _unreadable(event)
+            return unreadable(event)
         frame = ChatFrame(event, payload)
         self._read_head(payload)
         choices = payload.get("choices")
@@ -98,6 +88,8 @@ class ChatStream(AnswerStream):
                     self._read_choice(frame, choice, position)
                 else:
                     self._read_other(frame, self._rest, choices, position, "choice")
+        elif choices is not None:
+            self._read_other(frame, self._rest, payload, "choices", "choices")
         for key in payload.keys() - _CHUNK_FIELDS:
             self._read_other(frame, self._rest, payload, key, key)
         if not choices and type(payload.get("usage")) is dict:
@@ -120,6 +112,7 @@ class ChatStream(AnswerStream):
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = StreamedChoice(f"c{index}")
+            frame.opens = True
         ends: list[Part] = []  # of calls that this frame proves complete
         touched: list[StreamedCall] = []  # calls that this frame adds to
         at = len(frame.parts)
@@ -138,6 +131,8 @@ class ChatStream(AnswerStream):
                             self._read_other(frame, state, value, number, key)
                 elif value is not None and key != "role":
                     self._read_field(frame, state, delta, key, ends, touched)
+        elif delta is not None:
+            self._read_other(frame, state, choice, "delta", "delta")
         for key in choice.keys() - _CHOICE_FIELDS:
             self._read_other(frame, state, choice, key, key)
         if reason := choice.get("finish_reason"):
@@ -298,18 +293,18 @@ class ChatStream(AnswerStream):
             return self._notices() + event.raw if frame.closing else event.raw
         changed = frame.changed
         if changed:
-            _carry(frame)
+            carry(frame)
         before = b""
         if self._edited and type(frame) is ChatFrame:
             edited = sum(state.apply(entry) for state, entry in frame.entries) > 0
-            if edited:
-                _drop_idle(payload)
+            if edited and not frame.opens:  # clients want to see a choice begin
+                drop_idle(payload)
                 if not payload["choices"] and payload.get("usage") is None:
                     return b""
             before, mended = self._finish(payload)
             changed = changed or edited or mended
         if self._hide:
-            return before + self._without_usage(event, payload, changed)
+            return before + without_usage(event, payload, changed)
         return before + (encode(dumps(payload), event.name) if changed else event.raw)
 
     def _finish(self, payload: dict[str, Any]) -> tuple[bytes, bool]:
@@ -342,56 +337,6 @@ class ChatStream(AnswerStream):
         choice = {"index": index, "delta": {"content": text}, "finish_reason": None}
         return encode(dumps({**self._head, "choices": [choice]}))
 
-    @staticmethod
-    def _without_usage(event: Event, payload: dict[str, Any], changed: bool) -> bytes:
-        """Leave out what the caller did not ask for: the last chunk, and a null in the others."""
-        usage = payload.get("usage")
-        if type(usage) is dict and payload.get("choices") == []:
-            return b""
-        if "usage" in payload and usage is None:
-            bare, count = _NULL_USAGE.subn(b"", event.raw)
-            if not changed and count == 1:
-                return bare
-            del payload["usage"]
-            changed = True
-        return encode(dumps(payload), event.name) if changed else event.raw
-
     def stop(self, code: str, message: str) -> bytes:
         """An error chunk and no `[DONE]`: the SDKs raise it as APIError with code and message."""
         return encode(error_object("invalid_request_error", code, message))
-
-
-def _unreadable(event: Event) -> Frame:
-    """Data that is no JSON object, or a torn one: read as the text it is."""
-    return Frame(
-        event,
-        None,
-        [
-            Part(PartKind.TEXT, "stream/raw", text=event.data, group="stream"),
-            Part(PartKind.END, "stream/raw", group="stream"),
-        ],
-        unscannable=(Unscannable("body", Surface.OUTPUT, "stream"),),
-    )
-
-
-def _carry(frame: Frame) -> None:
-    """Put replaced texts into the payload; token probabilities repeat the text, so they go."""
-    for part in frame.parts:
-        if type(part) is PlacedPart:
-            part.holder[part.key] = part.text
-    choices = frame.payload.get("choices")
-    for choice in choices if type(choices) is list else ():
-        if type(choice) is dict and choice.get("logprobs") is not None:
-            choice["logprobs"] = None
-
-
-def _drop_idle(payload: dict[str, Any]) -> None:
-    """Leave out choices of which nothing is left once calls have gone."""
-    payload["choices"] = [
-        choice
-        for choice in payload["choices"]
-        if type(choice) is not dict
-        or choice.get("finish_reason")
-        or type(choice.get("delta")) is not dict
-        or any(choice["delta"].values())
-    ]

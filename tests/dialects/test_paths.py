@@ -1,0 +1,100 @@
+"""Paths: no spelling of a content path is taken for one that no dialect reads."""
+
+from __future__ import annotations
+
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dialects.paths import dialect_for, plain_path
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/chat/completions", "openai_chat"),
+        ("/chat/completions?api-version=1", "openai_chat"),
+        ("/openai/deployments/my-gpt/chat/completions", "openai_chat"),
+        ("/v1beta/openai/chat/completions", "openai_chat"),
+        ("/v1/responses", "openai_responses"),
+        ("/v1/embeddings", "openai_embeddings"),
+        ("/v1/messages?beta=true", "anthropic_messages"),
+        ("/v1/messages/count_tokens", "anthropic_messages"),
+        ("/v1/models", "opaque"),
+        ("/v1/completions", "opaque"),
+        ("/v1/responses/resp_1", "opaque"),
+        ("/v1/responses/input_tokens", "opaque"),
+        ("/v1/messages/batches", "opaque"),
+        ("/v1/threads/t_1/messages", "opaque"),
+        ("/v1/files", "opaque"),
+        ("/", "opaque"),
+        ("", "opaque"),
+    ],
+)
+def test_what_a_path_speaks(path: str, dialect: str) -> None:
+    assert dialect_for("openai", "POST", path) == dialect
+    assert dialect_for("anthropic", "POST", path) == dialect
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "get"])
+def test_methods_that_ask_for_no_answer_speak_none(method: str) -> None:
+    assert dialect_for("openai", method, "/v1/chat/completions") == "opaque"
+
+
+def test_any_other_method_speaks_what_its_path_does() -> None:
+    assert dialect_for("openai", "PUT", "/v1/chat/completions") == "openai_chat"
+    assert dialect_for("openai", "FOO", "/v1/chat/completions") == "openai_chat"
+
+
+@pytest.mark.parametrize("provider", ["mcp", "http"])
+def test_a_provider_that_serves_no_models_speaks_none(provider: str) -> None:
+    assert dialect_for(provider, "POST", "/v1/chat/completions") == "opaque"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions/",
+        "//v1//chat///completions//",
+        "/V1/Chat/COMPLETIONS",
+        "/v1/chat%2Fcompletions",
+        "/v1/chat%252fcompletions",
+        "/v1/%63hat/complet%69ons",
+        "/v1/chat/./completions/.",
+        "/v1/models/../chat/completions",
+        "/v1/models/%2e%2e/chat/completions",
+        "/v1/chat\\completions",
+        "/v1/chat%5ccompletions",
+        "/v1/chat/completions;v=1",
+        "/v1/chat/completions%3Fx",
+        "/v1/chat/completions#x",
+        "/v1/chat/completions%00",
+        "/v1/chat/completions%20",
+        "/v1/chat/com%0Apletions",
+    ],
+)
+def test_no_spelling_hides_a_content_path(path: str) -> None:
+    assert dialect_for("openai", "POST", path) == "openai_chat"
+
+
+@given(st.data())
+def test_any_escape_of_any_letter_is_seen_through(data: st.DataObject) -> None:
+    path = ""
+    for char in "/v1/messages":
+        times = data.draw(st.integers(0, 2))
+        spelled = char if not times else f"%{ord(char):02x}"
+        path += spelled if times < 2 else quote(spelled, safe="")
+        if char == "/":
+            path += data.draw(st.sampled_from(["", "/", "./", "x/../"]))
+    assert dialect_for("anthropic", "POST", path) == "anthropic_messages"
+
+
+@given(st.text(alphabet=string.printable, max_size=30))
+def test_a_plain_path_is_plain(path: str) -> None:
+    plain = plain_path(path)
+    assert plain.startswith("/")
+    assert "//" not in plain
+    assert plain == "/" or not plain.endswith("/")
