@@ -67,9 +67,17 @@ class StoreHeads:
         value = await self._store.get(f"audit/head/{chain}")
         if value is None:
             return None
-        seq, hashed, mac = orjson.loads(value)
-        if mac != self._seal.head_mac(chain, seq, hashed):
+        head = self._read(chain, value)
+        if head is None:
             self.forged.append(chain)
+        return head
+
+    def _read(self, chain: str, value: bytes) -> Head | None:
+        try:
+            seq, hashed, mac = orjson.loads(value)
+        except (ValueError, TypeError):
+            return None
+        if not isinstance(seq, int) or mac != self._seal.head_mac(chain, seq, hashed):
             return None
         return Head(chain, seq, hashed)
 
