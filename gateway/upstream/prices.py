@@ -38,6 +38,8 @@ class ModelPrice:
     """Nano-dollars for a million tokens of each sort, and the model's bounds in tokens.
 
     Attributes:
+        context: most input tokens of one request; 0: not known.
+        max_output: most output tokens of one answer.
         long_above: a request with more input tokens than this costs `long`; 0: no such step.
         known: False for the stand-in of a model that nobody has priced.
     """
@@ -175,9 +177,9 @@ class Prices:
         return None
 
     def dearest(self, provider: str = "") -> ModelPrice:
-        """The stand-in for an unknown model: each rate and bound the highest of the provider's.
+        """The stand-in for an unknown model: priced like the provider's dearest known one.
 
-        Of the whole table where the provider has none in it.
+        Like the dearest of the whole table where the provider has none in it.
         """
         return self._dearest.get(provider) or self._dearest[""]
 
@@ -194,6 +196,15 @@ class Prices:
             if isinstance(asked, str) and asked in surcharge.values:
                 price = price.scaled(surcharge.times, surcharge.times)
         return price
+
+    def bound_input(self, bound: int, price: ModelPrice) -> int:
+        """How many input tokens a call can have: what its body can hold, and the model take.
+
+        `bound` is the call's own (-1: it has none, for the provider keeps the history).
+        """
+        if bound < 0:
+            return price.context or self.dearest().context
+        return min(bound, price.context) if price.known and price.context else bound
 
     @staticmethod
     def cost(usage: Usage, price: ModelPrice) -> int:
@@ -276,7 +287,7 @@ def _overridden(name: str, given: PriceOverride, base: ModelPrice) -> ModelPrice
         cache_read=given.input if given.cache_read is None else given.cache_read,
         cache_write=write,
         cache_write_1h=write if given.cache_write_1h is None else given.cache_write_1h,
-        context=base.context,
+        context=base.context if base.known else 0,
         max_output=base.max_output if given.max_output is None else given.max_output,
     )
 
@@ -294,23 +305,11 @@ def _names(name: str) -> Iterator[str]:
 
 
 def _dearest(prices: Iterable[ModelPrice]) -> ModelPrice:
-    every = [each for price in prices for each in (price, price.long) if each is not None]
+    def rates(price: ModelPrice) -> tuple[int, int]:
+        most = price.long or price
+        return (most.output, most.input)
 
-    def highest(field: str) -> int:
-        return max((getattr(each, field) for each in every), default=0)
-
-    return ModelPrice(
-        name="dearest",
-        provider="",
-        input=highest("input"),
-        output=highest("output"),
-        cache_read=highest("cache_read"),
-        cache_write=highest("cache_write"),
-        cache_write_1h=highest("cache_write_1h"),
-        context=highest("context"),
-        max_output=highest("max_output"),
-        known=False,
-    )
+    return replace(max(prices, key=rates), name="dearest", known=False)
 
 
 def _nano(dollars: float) -> int:

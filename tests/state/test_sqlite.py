@@ -218,7 +218,8 @@ async def test_kill_9_never_takes_a_settled_amount_back(tmp_path: Path) -> None:
         assert process.stdout is not None
         seen = [process.stdout.readline() for _ in range(30 * (round_ + 1))]
         os.kill(process.pid, signal.SIGKILL)
-        rest, _ = process.communicate(timeout=60)
+        rest = process.stdout.read()
+        process.wait(timeout=60)
         settled += len(seen) + rest.count("\n")
         # What the process was told is in the file; what it was not told may be.
         (level,) = await levels(path, "own/a")

@@ -175,6 +175,19 @@ def test_overrides_of_overrides_keep_the_patterns() -> None:
     assert first.with_overrides({"x": Override(input=2, output=2)}).find("house-a") is not None
 
 
+def test_input_is_bounded_by_what_the_model_takes() -> None:
+    gpt = price("gpt-4o")
+    assert PRICES.bound_input(1000, gpt) == 1000
+    assert PRICES.bound_input(10**9, gpt) == 128_000
+    assert PRICES.bound_input(-1, gpt) == 128_000  # the provider keeps a history
+    unknown = PRICES.dearest("openai")
+    assert PRICES.bound_input(10**9, unknown) == 10**9
+    mine = PRICES.with_overrides({"mine": Override(input=1, output=1)}).find("mine")
+    assert mine is not None
+    assert PRICES.bound_input(10**9, mine) == 10**9
+    assert PRICES.bound_input(-1, mine) == PRICES.dearest().context
+
+
 @given(
     st.sampled_from(NAMES),
     st.tuples(*[st.integers(0, 600_000)] * 4),

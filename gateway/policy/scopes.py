@@ -1,0 +1,128 @@
+"""Whom a limit counts for: the scopes of `per`, read from a call and digested for the store.
+
+Rules of this file:
+- A store never sees a user's name or a session's id: values are digested with a key (HMAC), all
+  scopes of a rule together, each with its length, so that no value can pose as two.
+- Models and tools are folded first: spelling one otherwise is no way to a fresh counter.
+- A call of an LLM has as many tools as it declares; it counts for each of them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
+
+from gateway.config.rule_options import Scope
+from gateway.exchange import Exchange
+from gateway.policy.names import fold
+from gateway.policy.rule import Rule
+from gateway.verdict import Action, Reason, Verdict
+
+Missing = Literal["shared", "block"]
+SHARED = "-"
+MOST_TOOLS = 128
+"""Tools of one call that are counted one by one; a call with more is refused."""
+
+_HOW_TO_SAY = {
+    "user": "Name the user in the x-portcullis-user header, with a key that may assert users.",
+    "agent": "Use a gateway key that names an agent.",
+    "tenant": "Use a gateway key.",
+    "session": "Name the session in the x-session-id header.",
+    "model": "Name a model in the request.",
+    "tool": "Declare the tools that may be called.",
+}
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _unique(value: Any, handler: ValidatorFunctionWrapHandler) -> tuple[Scope, ...]:
+    scopes: tuple[Scope, ...] = handler(value)
+    if len(set(scopes)) < len(scopes):
+        raise ValueError("expected each scope once")
+    return scopes
+
+
+PerField = Annotated[
+    tuple[Scope, ...],
+    Field(min_length=1),
+    WrapValidator(_unique),
+    BeforeValidator(_listed, json_schema_input_type=Scope | list[Scope]),
+]
+"""One scope or a list of them: `tenant`, `[user, model]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Why a call cannot be counted: the scope it does not name, or names too often."""
+
+    scope: Scope
+    too_many: bool = False
+
+
+class Scopes:
+    """The scopes of one rule. `key` digests; `rule` and `policy` make the start of each key."""
+
+    def __init__(self, per: Sequence[Scope], missing: Missing, rule: str, key: bytes) -> None:
+        self.per = tuple(per)
+        self.words = " and ".join(per)
+        self._shared = missing == "shared"
+        self._rule = rule
+        self._key = key
+
+    def lacking(self, exchange: Exchange) -> Lacking | None:
+        """The first scope that keeps a call from being counted, None where all is well."""
+        for scope in self.per:
+            values = _values(exchange, scope)
+            if len(values) > MOST_TOOLS:
+                return Lacking(scope, too_many=True)
+            if not self._shared and not any(values):
+                return Lacking(scope)
+        return None
+
+    def keys(self, exchange: Exchange) -> list[str]:
+        """The beginnings of a call's state keys, `policy:rule:digest`: one, or one a tool.
+
+        Only for a call that lacks nothing.
+        """
+        texts = [""]
+        for scope in self.per:
+            values = [value or SHARED for value in _values(exchange, scope)] or [SHARED]
+            texts = [f"{text}{len(value)}:{value}" for text in texts for value in values]
+        return [f"{self._rule}:{self._digest(text)}" for text in texts]
+
+    def _digest(self, text: str) -> str:
+        # A lone surrogate can stand in a model's name; it must not stop the rule.
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+
+def scope_verdict(rule: Rule, lacking: Lacking) -> Verdict:
+    """The refusal of a call that a rule cannot count."""
+    if lacking.too_many:
+        what = f"counts each {lacking.scope} of a call, and this call names more than {MOST_TOOLS}"
+        instead = f"Declare at most {MOST_TOOLS} tools."
+    else:
+        what = f"counts by {lacking.scope}, and this call names none"
+        instead = _HOW_TO_SAY.get(lacking.scope, "")
+    return rule.verdict(Action.BLOCK, Reason.SCOPE_MISSING, what, instead=instead)
+
+
+def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
+    """What a call says of a scope; "" or nothing where it says nothing."""
+    if scope == "global":
+        return ("*",)
+    if scope == "model":
+        return (fold(exchange.call.model),) if exchange.call is not None else ()
+    if scope == "tool":
+        if exchange.call is None:
+            return ()
+        return tuple(dict.fromkeys(fold(tool.name) for tool in exchange.call.tools))
+    if scope == "upstream":
+        return (exchange.target.upstream,) if exchange.target is not None else ()
+    value: str = getattr(exchange.identity, scope)
+    return (value,)
