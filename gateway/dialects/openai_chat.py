@@ -10,7 +10,8 @@ from typing import Any
 
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
-from gateway.dialects.openai_chat_request import ChatCall, read_call, read_extra
+from gateway.dialects.openai_chat_fields import read_call, read_extra, read_function
+from gateway.dialects.openai_chat_request import ChatCall
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
 from gateway.dialects.reading import Reader, string
@@ -103,8 +104,7 @@ class ChatAnswer(Answer):
                 self._read_calls(reader, message, value, number, place)
             elif key == "function_call" and type(value) is dict:
                 name = string(value.get("name"))
-                where = f"{place}.function_call.arguments"
-                reader.json_text(value, "arguments", Surface.TOOL_CALL, where)
+                read_function(reader, value, f"{place}.function_call")
                 call = ToolCall(name, name, string(value.get("arguments")), f"{number}/function")
                 self._keep(call, message, value)
             elif key == "audio" and type(value) is dict:

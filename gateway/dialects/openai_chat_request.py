@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.openai_chat_fields import read_call, read_extra, read_function
 from gateway.dialects.openai_chat_tools import ToolList
 from gateway.dialects.reading import Reader, byte_length, string
 from gateway.errors import CallerError
@@ -44,6 +45,8 @@ _SURFACES = {
     "tool": Surface.TOOL_RESULT,
     "function": Surface.TOOL_RESULT,
 }
+_PLAIN = {role: _SURFACES[role] for role in ("system", "developer", "user", "assistant")}
+_HUMAN, _MODEL = StepKind.HUMAN, StepKind.MODEL  # looking a member up is not free
 _NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
 """Models that take `max_completion_tokens` only; `max_tokens` is a 400 for them (the API's own
 answer: "Unsupported parameter: 'max_tokens' is not supported with this model")."""
@@ -77,11 +80,9 @@ class ChatCall(Call):
             messages = []
             if self._root.get("messages") is not None:
                 raise _bad_messages()
-        answered = _last_answer(messages)
         self._media_bytes = 0
-        for number, message in enumerate(messages):
-            reader.fresh = number > answered
-            self._read_message(reader, number, message)
+        answered = _last_answer(messages)
+        self._read_messages(reader, messages, answered)
         reader.fresh = answered < 0
         self._tools = ToolList(self._root, reader)
         self.tools = self._tools.declared
@@ -110,6 +111,37 @@ class ChatCall(Call):
             string(named) or string(root.get("user")) or string(root.get("safety_identifier"))
         )
         self.cache_key = string(root.get("prompt_cache_key"))
+
+    def _read_messages(self, reader: Reader, messages: list[Any], answered: int) -> None:
+        segments, steps = reader.segments, self.steps
+        for number, message in enumerate(messages):
+            fresh = number > answered
+            if (
+                type(message) is dict
+                and len(message) == 2
+                and type(role := message.get("role")) is str
+                and type(text := message.get("content")) is str
+                and (surface := _PLAIN.get(role)) is not None
+            ):  # most messages: a role that carries no tools, and a text
+                if text:
+                    segments.append(
+                        Segment(
+                            reader.document,
+                            message,
+                            "content",
+                            text,
+                            surface,
+                            f"messages[{number}].content",
+                            fresh=fresh,
+                        )
+                    )
+                if role == "user":
+                    steps.append(Step(_HUMAN))
+                elif role == "assistant" and (not steps or steps[-1].kind is not _MODEL):
+                    steps.append(Step(_MODEL))
+            else:
+                reader.fresh = fresh
+                self._read_message(reader, number, message)
 
     def _read_message(self, reader: Reader, number: int, message: Any) -> None:
         if type(message) is not dict:
@@ -154,9 +186,7 @@ class ChatCall(Call):
                 else:
                     reader.unknown(value, index, Surface.TOOL_CALL, where)
         elif key == "function_call" and type(value) is dict:
-            reader.json_text(
-                value, "arguments", Surface.TOOL_CALL, f"{place}.function_call.arguments"
-            )
+            read_function(reader, value, f"{place}.function_call")
             name = string(value.get("name"))
             calls.append(ToolCall(name, name, string(value.get("arguments")), "function"))
         elif key == "name":
@@ -256,15 +286,15 @@ class ChatCall(Call):
     ) -> None:
         steps = self.steps
         if role == "assistant":
-            if steps and steps[-1].kind is StepKind.MODEL:
+            if steps and steps[-1].kind is _MODEL:
                 steps[-1].calls += calls
             else:
-                steps.append(Step(StepKind.MODEL, calls))
+                steps.append(Step(_MODEL, calls))
         elif role == "tool" or role == "function":
             call_id = string(message.get("tool_call_id")) or string(message.get("name"))
             steps.append(Step(StepKind.RESULT, call_id=call_id, text=reader.texts_since(mark)))
         elif role == "user":
-            steps.append(Step(StepKind.HUMAN))
+            steps.append(Step(_HUMAN))
 
     # --- writing ---
 
@@ -322,48 +352,6 @@ class ChatCall(Call):
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
-
-
-def read_call(reader: Reader, call: dict[str, Any], key: str, place: str) -> ToolCall:
-    """A tool call of a whole message: of a function, or of a custom tool with free input."""
-    made = ToolCall(string(call.get("id")), "", "", key)
-    function, custom = call.get("function"), call.get("custom")
-    if type(function) is dict:
-        made.name, made.arguments = string(function.get("name")), string(function.get("arguments"))
-        reader.json_text(function, "arguments", Surface.TOOL_CALL, f"{place}.function.arguments")
-    if type(custom) is dict:
-        if not made.name:
-            made.name, made.arguments = string(custom.get("name")), string(custom.get("input"))
-        reader.text(custom, "input", Surface.TOOL_CALL, f"{place}.custom.input")
-    for extra in call.keys() - {"id", "type", "index", "function", "custom"}:
-        read_extra(reader, call, extra, Surface.TOOL_CALL, place)
-    return made
-
-
-def read_extra(
-    reader: Reader, holder: dict[str, Any], key: str, surface: Surface, place: str
-) -> None:
-    """A field that the API does not name, or one of a compatible server's: leaf by leaf.
-
-    What is called reasoning is read as that; where it has structure it may be signed, and is
-    never rewritten.
-    """
-    value = holder[key]
-    thought = key.startswith(("reasoning", "thinking"))
-    if thought:
-        surface = Surface.REASONING
-    if type(value) is str:
-        reader.text(holder, key, surface, place)
-    elif type(value) is dict or type(value) is list:
-        reader.json(value, surface, place, readonly=thought)
-        if thought and any(_is_sealed(item) for item in value):
-            reader.opaque("encrypted", surface, place)
-
-
-def _is_sealed(item: Any) -> bool:
-    """A piece of reasoning that only the provider can read (`reasoning.encrypted`)."""
-    kind = string(item.get("type")) if type(item) is dict else ""
-    return "encrypted" in kind or "redacted" in kind
 
 
 def _last_answer(messages: list[Any]) -> int:

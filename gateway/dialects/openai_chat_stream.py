@@ -22,7 +22,13 @@ from gateway.dialects.base import (
     Unscannable,
 )
 from gateway.dialects.jsondoc import dumps, loads_lenient
-from gateway.dialects.openai_chat_calls import Entry, StreamedCall, StreamedChoice, read_piece
+from gateway.dialects.openai_chat_calls import (
+    Entry,
+    StreamedCall,
+    StreamedChoice,
+    argument_field,
+    read_piece,
+)
 from gateway.dialects.openai_chat_frames import (
     ChatFrame,
     PlacedPart,
@@ -46,6 +52,7 @@ _CHOICE_FIELDS = frozenset(
     "content_filter_offsets content_filter_results delta finish_reason index logprobs "
     "matched_stop native_finish_reason stop_reason".split()
 )
+_ENTRY_FIELDS = frozenset("arguments custom function id index input name type".split())
 _CALL_REASONS = frozenset({"tool_calls", "function_call"})
 _HEAD = ("id", "object", "created", "model")
 
@@ -259,9 +266,11 @@ class ChatStream(AnswerStream):
             parts.append(Part(PartKind.TOOL_ARGS, call.lane, Surface.TOOL_CALL, piece, group))
         field_name = "function_call" if legacy else "tool_calls"
         frame.entries.append((state, Entry(call, delta, field_name, entry)))
-        if len(entry) > 3 and not legacy:
-            for key in entry.keys() - {"index", "id", "type", "function", "custom"}:
-                self._read_other(frame, state, entry, key, f"tool/{key}")
+        inner = argument_field(entry)[0]
+        if len(inner) > 2 or len(entry) > 3:
+            for holder in (inner,) if inner is entry else (inner, entry):
+                for key in holder.keys() - _ENTRY_FIELDS:
+                    self._read_other(frame, state, holder, key, f"tool/{key}")
 
     def _end_all(self) -> list[Part]:
         parts: list[Part] = []

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.dialects.base import StepKind, Surface
 from gateway.dialects.jsondoc import parse_object
@@ -308,3 +310,58 @@ def test_removed_tools_leave_body_segments_and_list() -> None:
         "about b",
     ]
     assert [t["function"]["name"] for t in sent(made)["tools"]] == ["b"]
+
+
+WORDS = st.sampled_from(
+    "text content refusal image_url url input_audio file filename function arguments custom input "
+    "tool_calls function_call name reasoning_content reasoning audio type kind x thinking "
+    "video_url annotations".split()
+)
+KINDS = st.sampled_from(
+    ["text", "refusal", "image_url", "input_audio", "file", "video_url", "thinking", "new", "MARK"]
+)
+LEAVES = st.sampled_from(["MARK", "MARK", '{"a":"MARK"}', "", None, 7, True, "data:x;base64,MARK"])
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(WORDS, inner, max_size=4),
+        st.tuples(KINDS, st.dictionaries(WORDS, inner, max_size=3)).map(
+            lambda pair: {"type": pair[0], **pair[1]}
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+def is_marked(node: Any) -> bool:
+    if isinstance(node, dict):
+        return any(is_marked(value) for value in node.values())
+    return any(map(is_marked, node)) if isinstance(node, list) else "MARK" in str(node)
+
+
+@given(
+    st.sampled_from(["system", "user", "assistant", "tool", "other"]),
+    st.dictionaries(WORDS, TREES, max_size=4),
+)
+def test_no_shape_of_a_message_passes_unseen(role: str, fields: dict[str, Any]) -> None:
+    """Text anywhere in a message is a segment, or what holds it is named as unscannable."""
+    ids = {"type", "name"}  # of functions and parts: words that the tool rules and readers know
+    for key, value in fields.items():
+        made = call(messages=[{"role": role, key: value}])
+        assert orjson.loads(made.encode()) == orjson.loads(made.document.raw)
+        found = any("MARK" in segment.text for segment in made.segments)
+        if is_marked(value) and key not in ids and not found and not made.unscannable:
+            assert only_under(value, ids), (key, value)
+        for segment in made.segments:
+            segment.replace("seen")
+        parse_object(made.encode())
+
+
+def only_under(node: Any, names: set[str]) -> bool:
+    """Whether every mark lies under one of the names."""
+    if isinstance(node, dict):
+        return all(key in names or only_under(value, names) for key, value in node.items())
+    if isinstance(node, list):
+        return all(only_under(value, names) for value in node)
+    return "MARK" not in str(node)
