@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import re2
@@ -88,24 +89,48 @@ class Expression:
 
 
 class _Filter:
-    """The expressions for one sort of text: ASCII alone, or any."""
+    """The expressions for one sort of text: ASCII alone, or any. Made when first needed."""
 
     def __init__(self, patterns: Sequence[Pattern], only_ascii: bool) -> None:
+        self._patterns = patterns
+        self._only_ascii = only_ascii
+
+    @cached_property
+    def set(self) -> Any:
+        """The RE2 Set of all coarser forms."""
         options = re2.Options()
         options.max_mem = _MEMORY
         options.log_errors = False
-        self.set = re2.Set.SearchSet(options)
-        endings = []
-        for pattern in patterns:
-            self.set.Add(
-                derive(pattern.regex, pattern.flags, loosen, only_ascii=only_ascii, last=ANYTHING)
+        made = re2.Set.SearchSet(options)
+        for pattern in self._patterns:
+            made.Add(
+                derive(
+                    pattern.regex,
+                    pattern.flags,
+                    loosen,
+                    only_ascii=self._only_ascii,
+                    last=ANYTHING,
+                )
             )
+        made.Compile()
+        return made
+
+    @cached_property
+    def growing(self) -> Expression:
+        """Any pattern's beginnings, at the end of a text."""
+        endings = []
+        for pattern in self._patterns:
             grows = pattern.regex if pattern.grows is None else pattern.grows
             endings.append(
-                derive(grows, pattern.flags, unfinished, only_ascii=only_ascii, last=ANYTHING + "+")
+                derive(
+                    grows,
+                    pattern.flags,
+                    unfinished,
+                    only_ascii=self._only_ascii,
+                    last=ANYTHING + "+",
+                )
             )
-        self.set.Compile()
-        self.growing = _growing(list(dict.fromkeys(endings)))
+        return _growing(list(dict.fromkeys(endings)))
 
 
 def _growing(endings: list[str]) -> Expression:
@@ -122,6 +147,11 @@ class Matcher:
         self.longest = longest
         self._ascii = _Filter(patterns, True)
         self._any = _Filter(patterns, False)
+
+    def warm(self) -> None:
+        """Make every expression now, rather than within the first call that needs it."""
+        for kind in (self._ascii, self._any):
+            _ = kind.set, kind.growing
 
     def hits(self, text: str) -> Sequence[int]:
         """Which patterns may match; none that is not named here does."""

@@ -1,0 +1,205 @@
+"""Injected instructions found by weighted signatures over normalised text.
+
+Every signature that matches is a hit. Hits that stand within REACH characters of each other are
+weighed together: the chance that at least one of them means it, 1 - (1-w1)(1-w2)..., each
+signature counted once. Where that reaches the threshold the whole passage is a finding: from
+the beginning of the first hit's sentence to the end of the last one's line, within limits,
+because what an injection asks for stands beside its signature.
+
+A text that is written in code (HTML entities, base64, spelled-out letters ...) is decoded and
+read too; a hit in it counts for the whole encoded run. See unwrap.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.detectors.matcher import Matcher, Pattern, Quick
+from gateway.detectors.normalise import Normalised, normalise
+from gateway.detectors.signature_table import KEYS, SIGNATURES
+from gateway.detectors.unwrap import Unwrapped, unwrap
+from gateway.verdict import Finding
+
+REACH = 400  # characters that hits weighed together may span
+BEFORE = 160  # how far back a passage may reach for the beginning of its sentence
+AFTER = 400  # and how far on for the end of its line
+LONGEST = BEFORE + REACH + AFTER + 64
+
+DEFAULT_THRESHOLD = 0.5
+
+_VERSION = "signatures-1"
+_SENTENCE = re.compile(r"[.!?;]\s|[\n\r\"]|\\n|\\\"|'\s*:\s*'")
+_LINE = re.compile(r"[\n\r\"]|\\n|\\\"|'\s*[,}]")
+# Five tags and more after anything but a flag: text written in Unicode tag characters.
+_TAGS = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{5,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One signature in the original text."""
+
+    name: str
+    group: str
+    weight: float
+    start: int
+    end: int
+
+
+class _Machinery:
+    """The compiled signatures: what could be in a text at all, then each on its own.
+
+    The keys of all signatures are looked for in one pass; a signature is tried where all of
+    its keys occur. One without keys is looked for in that pass itself.
+    """
+
+    def __init__(self) -> None:
+        sources = [Pattern(signature.regex, re.IGNORECASE) for signature in SIGNATURES]
+        self.quick = [Quick(source, re.compile(source.regex, source.flags)) for source in sources]
+        self.growing = Matcher(sources, LONGEST)
+        keys = [Pattern(regex, re.IGNORECASE) for regex in KEYS.values()]
+        numbers = {name: number for number, name in enumerate(KEYS)}
+        self._wanted: list[int] = []  # signature -> the keys it needs, as bits
+        for signature, source in zip(SIGNATURES, sources, strict=True):
+            if signature.needs:
+                self._wanted.append(sum(1 << numbers[name] for name in signature.needs))
+            else:
+                self._wanted.append(1 << len(keys))
+                keys.append(source)
+        self._keys = Matcher(keys)
+
+    def possible(self, text: str) -> list[int]:
+        """The signatures that may match."""
+        seen = 0
+        for hit in self._keys.hits(text):
+            seen |= 1 << hit
+        if not seen:
+            return []
+        return [n for n, wanted in enumerate(self._wanted) if wanted & seen == wanted]
+
+
+@functools.cache
+def _machinery() -> _Machinery:
+    """Made when first needed and shared by all scanners."""
+    return _Machinery()
+
+
+class SignatureScanner:
+    """Finds passages whose signatures weigh at least `threshold` (0 to 1) together.
+
+    A finding's entity is the group of its heaviest signature.
+    """
+
+    longest = LONGEST
+
+    def __init__(self, threshold: float = DEFAULT_THRESHOLD) -> None:
+        self.threshold = threshold
+        self.version = f"{_VERSION}:{threshold}"
+        self._machinery = _machinery()
+
+    def find(self, text: str) -> Sequence[Finding]:
+        """All passages, by start, not overlapping."""
+        hits = self.hits(text)
+        if not hits:
+            return ()
+        passages: list[Finding] = []
+        for first, last, weight in _weighed(hits, self.threshold):
+            start, end = _passage(
+                text, hits[first].start, max(h.end for h in hits[first : last + 1])
+            )
+            group = max(hits[first : last + 1], key=lambda hit: hit.weight).group
+            if passages and start < passages[-1].end:
+                before = passages.pop()
+                start, group = before.start, before.entity
+                end, weight = max(end, before.end), max(weight, before.score)
+            passages.append(Finding(group, start, end, round(weight, 3)))
+        return passages
+
+    def score(self, text: str) -> float:
+        """The heaviest passage's weight, whatever the threshold; 0 without any hit."""
+        return max((weight for _, _, weight in _weighed(self.hits(text), 0.0)), default=0.0)
+
+    def hits(self, text: str) -> list[Hit]:
+        """Every signature in a text, by start."""
+        spelled = normalise(text)
+        hits = self._read(spelled)
+        for run in unwrap(spelled.text):
+            hits += self._decoded(spelled, run)
+        if spelled.text is not text:
+            hits += [
+                Hit("tag-characters", "hidden", 0.8, match.start(), match.end())
+                for match in _TAGS.finditer(text)
+            ]
+        hits.sort(key=lambda hit: (hit.start, hit.end))
+        return hits
+
+    def _read(self, spelled: Normalised) -> list[Hit]:
+        hits = []
+        for number in self._machinery.possible(spelled.text):
+            signature = SIGNATURES[number]
+            for match in self._machinery.quick[number].finditer(spelled.text):
+                start, end = spelled.back(match.start(), match.end())
+                hits.append(Hit(signature.name, signature.group, signature.weight, start, end))
+        return hits
+
+    def _decoded(self, spelled: Normalised, run: Unwrapped) -> list[Hit]:
+        start, end = spelled.back(run.start, run.end)
+        inner = self._read(normalise(run.text))
+        hits = [Hit(hit.name, hit.group, hit.weight, start, end) for hit in inner]
+        if hits:
+            # Hiding it says as much as what is hidden.
+            hits.append(Hit("unwrapped", "hidden", 0.4, start, end))
+        return hits
+
+    def hold(self, text: str) -> int:
+        """See Scanner.hold: where a passage may still begin or grow."""
+        size = len(text)
+        begin = max(0, size - LONGEST)
+        tail = text[begin:]
+        spelled = normalise(tail)
+        growing = self._machinery.growing.hold(spelled.text)
+        reached = (
+            spelled.back(growing, growing + 1)[0] if growing < len(spelled.text) else len(tail)
+        )
+        for hit in self.hits(tail):
+            if hit.end + AFTER + BEFORE + REACH > len(tail):
+                reached = min(reached, hit.start)
+                break
+        return begin + _sentence_start(tail, reached)
+
+
+def _weighed(hits: Sequence[Hit], threshold: float) -> list[tuple[int, int, float]]:
+    """(first, last, weight) of every group of hits within REACH that weighs enough."""
+    groups = []
+    for first, hit in enumerate(hits):
+        best: dict[str, float] = {}
+        last = first
+        for number in range(first, len(hits)):
+            other = hits[number]
+            if other.start - hit.start > REACH:
+                break
+            if other.end - hit.start <= max(REACH, hit.end - hit.start):
+                best[other.name] = other.weight
+                last = number
+        miss = 1.0
+        for weight in best.values():
+            miss *= 1.0 - weight
+        if best and 1.0 - miss >= threshold:
+            groups.append((first, last, 1.0 - miss))
+    return groups
+
+
+def _passage(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span widened to the beginning of its sentence and the end of its line."""
+    stop = _LINE.search(text, end, end + AFTER)
+    return _sentence_start(text, start), stop.start() if stop else min(len(text), end + AFTER)
+
+
+def _sentence_start(text: str, place: int) -> int:
+    """Where the sentence around `place` begins, at most BEFORE characters earlier."""
+    start = max(0, place - BEFORE)
+    for match in _SENTENCE.finditer(text, start, place):
+        start = match.end()
+    return min(start, place)
