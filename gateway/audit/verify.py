@@ -284,7 +284,7 @@ class _ChainCheck:
         if not in_order:
             self._note(
                 f"the process that began at record {self._started_at} was killed, with "
-                f"{len(self._open)} exchanges open"
+                f"{len(self._open)} exchange{'s' if len(self._open) != 1 else ''} open"
             )
         self.report.unfinished += self._open
         self._open.clear()

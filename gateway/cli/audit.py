@@ -187,7 +187,7 @@ def _in_words(report: Report, folder: Path) -> str:
     records = sum(chain.records for chain in report.chains)
     exchanges_ended = sum(chain.exchanges for chain in report.chains)
     verdict = {
-        State.OK: "nobody changed it",
+        State.OK: "unchanged",
         State.TAMPERED: "TAMPERED WITH",
         State.UNCHECKED: "COULD NOT BE CHECKED",
     }[report.state]

@@ -69,6 +69,10 @@ async def write_log(folder: Path, heads: MemoryHeads, exchanges: int = 3, **opti
         writer.open(exchange)
         writer.close(exchange)
     await writer.stop()
+    return last_file(folder)
+
+
+def last_file(folder: Path) -> Path:
     return sorted(folder.glob("*.jsonl"))[-1]
 
 

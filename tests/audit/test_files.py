@@ -82,7 +82,7 @@ def test_chain_whose_first_line_was_never_finished_begins_anew(tmp_path):
 @pytest.mark.parametrize(
     ("data", "heads", "why"),
     [
-        (golden_lines()[:-1] + [b"hello\n"], [], "its last line is damaged"),
+        ([*golden_lines()[:-1], b"hello\n"], [], "its last line is damaged"),
         (golden_lines(OTHER_KEY), [], "it was written with another key"),
         (golden_lines()[:5], [golden_head()], "3 lines are missing at its end"),
         (golden_lines(), [Head(GOLDEN_CHAIN, 6, "1" * 64)], "line 6 is not the one"),

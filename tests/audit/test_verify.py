@@ -137,7 +137,9 @@ MUTATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("mutate", "expected"), MUTATIONS, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    ("mutate", "expected"), MUTATIONS, ids=lambda v: getattr(v, "__name__", "")
+)
 def test_mutation_is_found_and_placed(tmp_path, mutate, expected):
     lines = golden_lines()
     mutate(lines)
