@@ -255,7 +255,7 @@ def test_data_that_is_no_chunk_is_read_as_text(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "choices", [["x"], [{"delta": "x"}], [{"delta": {"tool_calls": ["x"]}}], [{"text": "x"}],
-                [{"delta": {"tool_calls": [{"function": {"more": "x", "name": "", "arguments": ""}}]}}],
+                [{"delta": {"tool_calls": [{"function": {"more": "x"}, "a": "", "b": "", "c": ""}]}}],
                 [{"message": {"content": "x"}}], [{"delta": {"content": ["x"]}}], "x", {"a": "x"}]
 )  # fmt: skip
 def test_chunks_of_a_strange_shape_do_not_break_it(choices: Any) -> None:
