@@ -219,7 +219,7 @@ class ResponsesStream(AnswerStream):
             return False
         if kind in ARGUMENT_DONE:
             field = ARGUMENT_DONE[kind]
-            changed = payload.get(field) != item.judged
+            changed: bool = payload.get(field) != item.judged
             payload[field] = item.judged
             return changed
         node = payload.get("item")

@@ -176,7 +176,7 @@ def test_a_removed_hosted_call_takes_its_result_along() -> None:
         text(2, "So."),
         end("end_turn"),
     )
-    reader, read = frames(raw)
+    _, read = frames(raw)
     assert calls_of(read)["b0"].hosted
     message = anthropic_message(drive(AnthropicStream(), raw, decide=remove("web_search")))
     assert kinds(message) == ["text", "text"]
