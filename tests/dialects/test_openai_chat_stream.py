@@ -254,10 +254,19 @@ def test_data_that_is_no_chunk_is_read_as_text(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "choices", [["x"], [{"delta": "x"}], [{"delta": {"tool_calls": ["x"]}}], [{"text": "x"}],
-                [{"delta": {"tool_calls": [{"function": {"more": "x"}, "a": "", "b": "", "c": ""}]}}],
-                [{"message": {"content": "x"}}], [{"delta": {"content": ["x"]}}], "x", {"a": "x"}]
-)  # fmt: skip
+    "choices",
+    [
+        ["x"],
+        [{"delta": "x"}],
+        [{"delta": {"tool_calls": ["x"]}}],
+        [{"delta": {"tool_calls": [{"function": {"more": "x"}, "a": 1, "b": 1, "c": 1}]}}],
+        [{"text": "x"}],
+        [{"message": {"content": "x"}}],
+        [{"delta": {"content": ["x"]}}],
+        "x",
+        {"a": "x"},
+    ],
+)
 def test_chunks_of_a_strange_shape_do_not_break_it(choices: Any) -> None:
     data = encode(orjson.dumps({"choices": choices}))
     assert run(data) == data
