@@ -29,7 +29,7 @@ def response(status: str, output: list[Any], **extra: Any) -> dict[str, Any]:
 
 USAGE = {
     "input_tokens": 100,
-    "input_tokens_details": {"cached_tokens": 60},
+    "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 0},
     "output_tokens": 30,
     "output_tokens_details": {"reasoning_tokens": 10},
     "total_tokens": 130,
