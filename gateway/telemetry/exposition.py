@@ -55,11 +55,11 @@ class Merger(Generic[Set]):
 def exposition(families: Families) -> str:
     """The text format, version 0.0.4."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reader(families))
+    registry.register(FamilyCollector(families))
     return generate_latest(registry).decode()
 
 
-class _Reader(Collector):
+class FamilyCollector(Collector):
     """Shows families to prometheus_client."""
 
     def __init__(self, families: Families) -> None:

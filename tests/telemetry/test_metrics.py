@@ -1,0 +1,150 @@
+"""The scrape as a whole: clean for promtool and the OpenMetrics parser, documented, complete."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway import __version__
+from gateway.audit.chain import Head
+from gateway.telemetry.exposition import FamilyCollector, Merger
+from gateway.telemetry.metrics import Declared, Metrics, add_status, merge
+from tests.telemetry.test_counting import Usage, ended
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+RELOAD = SimpleNamespace(
+    digest="sha256:abc", loaded_at=1.7e9, failed_at=1.6e9, failures=2, loads=3, problems=["bad"]
+)
+
+
+class Audit:
+    healthy = False
+    lost = 3
+    syncs_failed = 1
+    heads_failed = 2
+    head = Head("worker-0-x", 11, "0" * 64)
+
+    def __init__(self):
+        self.records = {"opened": 5, "closed": 4}
+
+
+class Cache:
+    hits, misses, evictions = 7, 8, 9
+
+
+def full():
+    """A worker in which every family has a series."""
+    metrics = Metrics()
+    metrics.watch_audit(Audit())
+    metrics.watch_cache(Cache())
+    metrics.watch_running({"x": 1})
+    for family in metrics.families.all.values():
+        labels = tuple("x" for _ in family.labels)
+        if family.type == "counter":
+            family.add(labels)
+        elif family.type == "gauge":
+            family.set(1, labels)
+        else:
+            family.observe(0.3, labels)
+    exchange = ended()
+    exchange.usage = Usage(10, output=5)
+    exchange.marks = [("accept", 0), ("upstream", 10**8), ("record", 10**9)]
+    metrics.record(exchange)
+    return metrics
+
+
+@pytest.fixture(autouse=True)
+def _supervisor_that_has_seen_no_worker_yet(monkeypatch):
+    monkeypatch.setattr("gateway.telemetry.metrics._merger", Merger(Declared))
+
+
+def scrape(*workers):
+    snapshots = [json.loads(json.dumps(worker.snapshot())) for worker in workers]
+    return merge(snapshots, RELOAD)
+
+
+def values(text, name):
+    return {
+        tuple(sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_promtool_has_nothing_to_say():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not here")
+    done = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=scrape(full(), full()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_every_family_is_in_the_scrape():
+    families = {family.name for family in text_string_to_metric_families(scrape(full()))}
+    declared = {name.removesuffix("_total") for name in Declared().families.all}
+    assert declared <= families
+
+
+def test_openmetrics_parser_takes_the_names():
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.openmetrics.exposition import generate_latest
+    from prometheus_client.openmetrics.parser import (
+        text_string_to_metric_families as parse,
+    )
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(FamilyCollector(full().families))
+    text = generate_latest(registry).decode()
+    assert len(list(parse(text))) == len(Declared().families.all)
+
+
+def test_workers_are_one_scrape():
+    text = scrape(full(), full())
+    assert sum(values(text, "portcullis_requests_total").values()) == 4
+    assert values(text, "portcullis_requests_in_flight") == {(): 2}
+    assert values(text, "portcullis_workers") == {(): 2}
+    assert values(text, "portcullis_audit_healthy") == {(): 0}
+    assert values(text, "portcullis_audit_head_sequence")[("chain", "worker-0-x"),] == 11
+    assert values(text, "portcullis_scan_cache_hits_total") == {(): 14}
+    assert values(text, "portcullis_audit_lost_total") == {(): 6}
+
+
+def test_supervisor_adds_what_it_knows_itself():
+    merged = Declared()
+    add_status(merged, RELOAD, 2)
+    assert merged.build.series == {(__version__,): 1}
+    assert merged.policy.series == {("sha256:abc",): 1}
+    assert merged.reloads.series == {("success",): 3, ("failure",): 2}
+    assert merged.reload_ok.series == {(): 0}
+    assert merged.reload_success_at.series == {(): 1.7e9}
+
+
+def test_labels_are_few_and_named_for_what_is_bounded():
+    allowed = set(
+        "dialect outcome reason upstream station direction kind policy rule action mode entity "
+        "what surface model type chain operation version digest".split()
+    )
+    for family in Declared().families.all.values():
+        assert set(family.labels) <= allowed, family.name
+        assert len(family.labels) <= 6
+
+
+def test_docs_tell_type_and_labels_of_every_metric():
+    rows = re.findall(r"^\| `(portcullis_\w+)` \| (\w+) \| ([^|]*)\|", DOC.read_text(), re.M)
+    told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    declared = {
+        name: (family.type, set(family.labels)) for name, family in Declared().families.all.items()
+    }
+    assert told == declared
