@@ -14,7 +14,6 @@ import fcntl
 import os
 import re
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +78,14 @@ def lock(folder: Path, writer: str) -> int:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     fd = os.open(folder / f"{writer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for patience in (0.05, 0.1, 0.2, 0.0):  # `verify` holds it for a moment to see who writes
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            time.sleep(patience)
-    else:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
         os.close(fd)
-        raise Locked(errno.EWOULDBLOCK, f"process {holder or '?'} writes this audit log already")
+        raise Locked(
+            errno.EWOULDBLOCK, f"process {holder or '?'} writes this audit log already"
+        ) from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, str(os.getpid()).encode(), 0)
     return fd

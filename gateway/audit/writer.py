@@ -37,6 +37,11 @@ DEFAULT_FILE_BYTES = 128 << 20
 DEFAULT_SYNC_EVERY = 0.05
 """Seconds between a line and its fsync at most, and how far the saved head may lag behind."""
 
+DEFAULT_LOCK_WAIT = 15.0
+"""Seconds to wait for the lock at the start: a worker whose supervisor was killed drains first."""
+
+_LOCK_PAUSE = 0.05
+
 
 class AuditError(OwnError):
     """A record could not be written. The policy's `audit.on_error` says what follows."""
@@ -74,6 +79,7 @@ class AuditWriter:
         state: str = "",
         file_bytes: int = DEFAULT_FILE_BYTES,
         sync_every: float = DEFAULT_SYNC_EVERY,
+        lock_wait: float = DEFAULT_LOCK_WAIT,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
@@ -87,6 +93,7 @@ class AuditWriter:
         self._file = ChainFile(folder, name, Seal(key), state, file_bytes)
         self._heads = heads
         self._sync_every = sync_every
+        self._lock_wait = lock_wait
         self._clock = clock
         self._known_heads: Sequence[Head] = ()
         self._introduction: dict[str, Any] = {}
@@ -115,16 +122,27 @@ class AuditWriter:
         """
         self._introduction = introduction or {}
         self._known_heads = await self._heads.load()
-        try:
-            self._lock = files.lock(self.folder, self.name)
-        except OSError as error:
-            raise AuditError(f"{self.folder}: {_words(error)}") from error
+        await self._take_lock()
         try:
             self._begin(self._clock())
         except OSError as error:
             self._failed(error)
         await self._sync()  # from its first moment a chain is known to the state store
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _take_lock(self) -> None:
+        """Wait a while for the lock: whoever wrote before may be ending right now."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._lock_wait
+        while self._lock < 0:
+            try:
+                self._lock = files.lock(self.folder, self.name)
+            except files.Locked as error:
+                if loop.time() >= ends:
+                    raise AuditError(f"{self.folder}: {_words(error)}") from error
+                await asyncio.sleep(_LOCK_PAUSE)
+            except OSError as error:
+                raise AuditError(f"{self.folder}: {_words(error)}") from error
 
     def _begin(self, now: float) -> None:
         self._file.begin(now, self._known_heads, self._introduction)

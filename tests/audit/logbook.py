@@ -48,6 +48,7 @@ class MemoryHeads:
 def make_writer(folder: Path, heads: MemoryHeads, **options: Any) -> AuditWriter:
     options.setdefault("name", "worker-0")
     options.setdefault("state", "sqlite:///state.db")
+    options.setdefault("lock_wait", 0)
     options.setdefault("clock", lambda: NOON)
     return AuditWriter(folder, options.pop("key", KEY), heads, digest=DIGEST, **options)
 

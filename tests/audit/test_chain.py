@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.audit.chain import NO_HASH, SEAL_BYTES, Keyed, Seal, moment, read_line
 from tests.audit.logbook import GOLDEN, KEY, NOON, golden_head, golden_lines
+from tests.structure.house import DOCS
 
 
 def frame(**more):
@@ -41,6 +44,16 @@ def test_line_can_be_checked_with_nothing_but_hashlib_and_hmac():
     mac = hmac.new(KEY, bytes.fromhex(hashed), "sha256").hexdigest()
     assert json.loads(line)["mac"] == mac
     assert line.endswith(f',"hash":"{hashed}","mac":"{mac}"}}\n'.encode())
+
+
+def test_line_can_be_checked_with_the_shell_as_the_docs_say(tmp_path):
+    page = (DOCS / "audit.md").read_text()
+    commands = next(block for block in page.split("```")[1::2] if "sha256sum" in block)
+    shutil.copy(GOLDEN, tmp_path)
+    done = subprocess.run(
+        ["bash", "-c", commands], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[0] == json.loads(GOLDEN.read_bytes().splitlines()[3])["hash"]
 
 
 @given(key=st.binary(max_size=200), message=st.binary(max_size=500))

@@ -2,7 +2,14 @@
 
 import pytest
 
+from gateway.audit.chain import RecordType
 from gateway.audit.findings import MOST_PROBLEMS, ChainReport, Report, State, Trouble
+from tests.structure.house import DOCS, code_of, mentions
+
+
+@pytest.mark.parametrize("word", [*Trouble, *RecordType])
+def test_every_trouble_and_record_type_is_documented(word):
+    assert mentions(code_of(DOCS / "audit.md"), word.value)
 
 
 def test_problem_says_file_line_and_record():

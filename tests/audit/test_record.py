@@ -12,6 +12,7 @@ from gateway.state.store import Admission, Cause, Claim, Level, Refusal
 from gateway.testing import make_call, make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
 from tests.audit.logbook import DIGEST
+from tests.structure.house import DOCS, code_of, mentions
 
 SECRET = "content-that-nobody-may-read"
 
@@ -183,6 +184,27 @@ def test_usage_cost_and_times():
     assert record["cost_nanodollars"] == 1234
     assert record["micros"] == {"rules": 2500, "record": 1500, "total": 4000}
     assert record["unscannable"] == {"image": 1}
+
+
+def names_in(value):
+    """Every key of a record, but for those of maps whose keys are data."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            if name not in ("entities", "unscannable", "micros"):
+                yield from names_in(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from names_in(item)
+
+
+def test_every_field_is_documented():
+    exchange = full_exchange()
+    exchange.upstream_status, exchange.held_peak = 200, 5
+    exchange.tools *= MOST_ITEMS + 1
+    page = code_of(DOCS / "audit.md")
+    missing = [name for name in names_in(closed(exchange, DIGEST)) if not mentions(page, name)]
+    assert not missing
 
 
 def test_exchange_that_was_refused_at_the_door_has_a_record_too():

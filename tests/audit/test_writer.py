@@ -74,6 +74,19 @@ async def test_second_writer_of_a_chain_is_refused(tmp_path):
     assert types(tmp_path).count("genesis") == 1
 
 
+async def test_writer_waits_for_one_that_is_ending(tmp_path):
+    first = make_writer(tmp_path, MemoryHeads())
+    await first.start()
+    second = make_writer(tmp_path, MemoryHeads(), lock_wait=60)
+    begun = asyncio.create_task(second.start())
+    await asyncio.sleep(0)
+    assert not begun.done()
+    await first.stop()
+    await begun
+    await second.stop()
+    assert types(tmp_path) == ["genesis", "started", "stopped", "started", "stopped"]
+
+
 async def test_two_writers_of_other_names_share_a_folder(tmp_path):
     heads = MemoryHeads()
     await write_log(tmp_path, heads, name="worker-0")
