@@ -7,14 +7,14 @@ that streaming changes when something is decided but never what.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.dialects.base import Answer, Surface, ToolCall, Unscannable
 from gateway.dialects.jsontext import JsonText
 from gateway.exchange import Exchange, ToolTrace
 from gateway.policy import wording
-from gateway.policy.content import Cache, failed, found, judge_segments, judge_unscannable
+from gateway.policy.content import ANSWER, Cache, ContentRules, effect, found
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.rule import Rule, overrides
 from gateway.policy.text_window import Seen
@@ -30,87 +30,125 @@ class CallDecision:
     arguments: str | None = None
 
 
+_AS_IT_IS = CallDecision()
+
+
+class AnswerRules:
+    """The rules that watch an answer, sorted out once for all calls that they hold for.
+
+    Attributes:
+        idle: no rule looks at answers at all.
+        only_look: none of them may change or stop anything.
+        may_stop: a rule may end a stream, so that its opening waits for the first content.
+        hold_calls: a rule may take out or change a tool call, so that calls are held back.
+    """
+
+    __slots__ = ("content", "hold_calls", "idle", "may_stop", "only_look", "tools")
+
+    def __init__(self, rules: Iterable[Rule], content: ContentRules) -> None:
+        self.content = content
+        self.tools = tuple(rule for rule in rules if overrides(rule, "on_tool_call"))
+        self.idle = not self.tools and not content.rules
+        self.hold_calls = any(not rule.shadow for rule in self.tools) or bool(
+            self.holders(Surface.TOOL_CALL, readonly=False)
+        )
+        self.may_stop = any(
+            not rule.shadow and rule.unscannable == "block" for rule in content.rules
+        ) or any(
+            surface is not Surface.TOOL_CALL and self.holders(surface, readonly=False)
+            for surface in Surface
+        )
+        self.only_look = not self.hold_calls and not self.may_stop
+
+    def holders(self, surface: Surface, *, readonly: bool) -> list[ContentRule]:
+        """Rules that may change or stop this text, so that it must wait for them."""
+        return [r for r in self.content.on(surface) if _acts(r, surface, readonly)]
+
+    def watchers(self, surface: Surface, *, readonly: bool) -> list[ContentRule]:
+        """Rules that only look: nothing waits for them."""
+        return [r for r in self.content.on(surface) if not _acts(r, surface, readonly)]
+
+
+def _acts(rule: ContentRule, surface: Surface, readonly: bool) -> bool:
+    return not rule.shadow and effect(rule, surface, readonly=readonly) is not Action.FLAG
+
+
 class AnswerGuard:
     """Judges the answer of one exchange; keeps what was found for the record."""
 
     def __init__(
-        self,
-        exchange: Exchange,
-        rules: Sequence[Rule],
-        cache: Cache,
-        digest: Callable[[str], str],
+        self, exchange: Exchange, rules: AnswerRules, cache: Cache, digest: Callable[[str], str]
     ) -> None:
         self.exchange = exchange
+        self.rules = rules
         self._cache = cache
         self._digest = digest
-        self._content = [rule for rule in rules if isinstance(rule, ContentRule)]
-        self._tool_rules = [rule for rule in rules if overrides(rule, "on_tool_call")]
-        self._call_content = [r for r in self._content if Surface.TOOL_CALL in r.surfaces]
         self._earlier: list[ToolCall] = []
         self._found: dict[tuple[ContentRule, Action, Surface], Counter[str]] = {}
-        self.watches_calls = bool(self._tool_rules or self._call_content)
+        self._failed: set[ContentRule] = set()
+        self._too_long: set[tuple[ContentRule, Surface]] = set()
 
     # --- text of a stream ---
-
-    def holders(self, surface: Surface, readonly: bool) -> list[ContentRule]:
-        """Rules that may change or stop this text, so that it must wait for them."""
-        return [r for r in self._watching(surface) if self._effect(r, surface, readonly)]
-
-    def watchers(self, surface: Surface, readonly: bool) -> list[ContentRule]:
-        """Rules that only look: nothing waits for them."""
-        return [r for r in self._watching(surface) if not self._effect(r, surface, readonly)]
-
-    def _watching(self, surface: Surface) -> list[ContentRule]:
-        return [rule for rule in self._content if surface in rule.surfaces]
-
-    @staticmethod
-    def _effect(rule: ContentRule, surface: Surface, readonly: bool) -> bool:
-        if rule.shadow:
-            return False
-        action = rule.action_on(surface)
-        return action is Action.BLOCK or (action is Action.REWRITE and not readonly)
 
     def on_text(self, seen: Seen, surface: Surface, readonly: bool) -> Verdict | None:
         """Take a settled finding to the record; the verdict is given only where it ends the
         stream."""
         rule = seen.rule
-        action = rule.action_on(surface)
-        if action is Action.REWRITE and readonly:
-            action = Action.FLAG
-        if seen.late and action is not Action.FLAG:
-            late = rule.verdict(
-                Action.BLOCK if rule.on_error == "block" else Action.FLAG,
-                Reason.WINDOW_EXCEEDED,
-                f"found a match longer than the {rule.scanner.longest} characters it can hold back",
-                surface=surface.value,
-            )
-            self.exchange.decide(late)
-            return late if late.stops else None
+        action = effect(rule, surface, readonly=readonly)
+        if seen.finding is None:
+            return None if action is Action.FLAG else self._is_too_long(rule, surface)
+        if seen.late and action is Action.REWRITE:
+            return self._is_too_long(rule, surface)
         counts = self._found.setdefault((rule, action, surface), Counter())
         counts[seen.finding.entity] += 1
         if action is Action.BLOCK and not rule.shadow:
             return found(rule, action, surface, "", counts)
         return None
 
+    def _is_too_long(self, rule: ContentRule, surface: Surface) -> Verdict | None:
+        """A match of which a part has gone, so that it cannot be replaced: `on_error` decides."""
+        if (rule, surface) in self._too_long:
+            return None
+        self._too_long.add((rule, surface))
+        verdict = rule.verdict(
+            Action.BLOCK if rule.options.on_error == "block" else Action.FLAG,
+            Reason.WINDOW_EXCEEDED,
+            f"found a match longer than the {rule.scanner.longest} characters it can hold back",
+            surface=surface.value,
+        )
+        self.exchange.decide(verdict)
+        return verdict if verdict.stops else None
+
     def on_rule_error(self, rule: ContentRule, error: Exception) -> Verdict | None:
-        """A scanner raised in mid-stream: the verdict is given only where it ends the stream."""
-        verdict = failed(rule, error)
+        """A rule raised in mid-stream: the verdict is given only where it ends the stream."""
+        if rule in self._failed:
+            return None
+        self._failed.add(rule)
+        verdict = rule.failed(error)
         self.exchange.decide(verdict)
         return verdict if verdict.stops else None
 
     def overflow(self) -> Verdict:
-        """The stream holds back more than it may: nothing judged it, so it does not go on."""
-        strictest = next((r for r in (*self._tool_rules, *self._call_content) if not r.shadow), None)
-        ref = strictest.ref if strictest else self._content[0].ref
+        """The stream makes the window hold more than it may: it does not go on unjudged."""
+        rules = (*self.rules.tools, *self.rules.content.rules)
+        rule = next((rule for rule in rules if not rule.shadow), rules[0])
         verdict = Verdict(
-            Action.BLOCK, Reason.WINDOW_EXCEEDED, ref, "cannot hold back a tool call of that size"
+            Action.BLOCK,
+            Reason.WINDOW_EXCEEDED,
+            rule.ref,
+            "cannot hold back as much as it would have to read of this answer",
         )
         self.exchange.decide(verdict)
         return verdict
 
     def finish(self) -> None:
-        """Turn what the windows found into verdicts, one a rule, action and surface."""
-        for (rule, action, surface), counts in self._found.items():
+        """Turn what the windows found into verdicts, one a rule, action and surface, in the
+        order of the rules. May be called more than once."""
+        if not self._found:
+            return
+        places = {rule: place for place, rule in enumerate(self.rules.content.rules)}
+        for rule, action, surface in sorted(self._found, key=lambda key: (places[key[0]], key[1:])):
+            counts = self._found[rule, action, surface]
             self.exchange.decide(found(rule, action, surface, "", counts))
         self._found.clear()
 
@@ -118,84 +156,70 @@ class AnswerGuard:
 
     def on_call(self, call: ToolCall) -> CallDecision:
         """Judge one complete tool call of the model before it reaches the agent."""
-        decision = self._judge_call(call)
-        passed = call.arguments if decision.arguments is None else decision.arguments
+        decision = _AS_IT_IS if self.rules.idle else self._judge_call(call)
+        asked = passed = self._digest(call.arguments)
+        if decision.arguments is not None:
+            passed = self._digest(decision.arguments)
+        trace = ToolTrace(call.name, asked, None if decision.removed is not None else passed)
         self.exchange.tool_calls.append(call)
-        self.exchange.tools.append(
-            ToolTrace(
-                call.name,
-                self._digest(call.arguments),
-                None if decision.removed is not None else self._digest(passed),
-            )
-        )
+        self.exchange.tools.append(trace)
         return decision
 
     def _judge_call(self, call: ToolCall) -> CallDecision:
-        for rule in self._tool_rules:
+        for rule in self.rules.tools:
             verdict = self._ask(rule, call)
-            if verdict is None:
-                continue
-            if verdict.action is Action.BLOCK:
-                verdict = replace(verdict, of_call=True)
-            self.exchange.decide(verdict)
-            if verdict.enforced is Action.BLOCK:
+            if verdict is not None and self._takes_out(verdict):
                 return self._removed(call, verdict)
+        arguments: str | None = None
+        if call.arguments and self.rules.content.on(Surface.TOOL_CALL):
+            text = JsonText(call.arguments)
+            segments = text.segments(Surface.TOOL_CALL, call.name)
+            out: Verdict | None = None
+            for verdict in self.rules.content.judge(segments, self._cache):
+                if self._takes_out(verdict) and out is None:
+                    out = verdict
+            if out is not None:
+                return self._removed(call, out)
+            if text.changed:
+                arguments = text.text
         self._earlier.append(call)
-        if not self._call_content or not call.arguments:
-            return CallDecision()
-        text = JsonText(call.arguments)
-        segments = text.segments(Surface.TOOL_CALL, call.name)
-        for verdict in judge_segments(self._call_content, segments, self._cache):
-            if verdict.action is Action.BLOCK:
-                verdict = replace(verdict, of_call=True)
-            self.exchange.decide(verdict)
-            if verdict.enforced is Action.BLOCK:
-                return self._removed(call, verdict)
-        if text.changed:
-            return CallDecision(arguments=text.text)
-        return CallDecision()
+        return CallDecision(arguments=arguments) if arguments is not None else _AS_IT_IS
+
+    def _takes_out(self, verdict: Verdict) -> bool:
+        """Record a verdict on a call: a block concerns the call, not the whole answer."""
+        if verdict.action is Action.BLOCK:
+            verdict = replace(verdict, of_call=True)
+        self.exchange.decide(verdict)
+        return verdict.enforced is Action.BLOCK
 
     def _ask(self, rule: Rule, call: ToolCall) -> Verdict | None:
         try:
             return rule.on_tool_call(self.exchange, call, self._earlier)
-        except Exception as error:
-            blocks = rule.options.on_error == "block"
-            return rule.verdict(
-                Action.BLOCK if blocks else Action.FLAG,
-                Reason.RULE_FAILED,
-                f"failed ({type(error).__name__})",
-            )
+        except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+            return rule.failed(error)
 
     def _removed(self, call: ToolCall, verdict: Verdict) -> CallDecision:
-        return CallDecision(removed=wording.calls_removed(call.name, verdict, self.exchange.id))
+        return CallDecision(removed=wording.call_removed(call.name, verdict, self.exchange.id))
 
-    # --- whole answers ---
+    # --- what cannot be read ---
 
     def on_unreadable(self) -> Verdict | None:
-        """The answer is not what its dialect says; what that means each rule's `unscannable` says."""
+        """The answer is not what its dialect says: each rule's `unscannable` decides."""
         return self.on_unscannable([Unscannable("body", Surface.OUTPUT, "answer")])
 
     def on_unscannable(self, items: Sequence[Unscannable]) -> Verdict | None:
         """Content of an answer that no rule can read; the verdict that stops it, if any."""
-        for verdict in judge_unscannable(self._content, items):
-            self.exchange.decide(verdict)
-            if verdict.stops:
-                return verdict
-        return None
+        if not items:
+            return None
+        return self._decide(self.rules.content.judge_unscannable(items, ANSWER))
 
-    def blocked_message(self, verdict: Verdict) -> str:
-        """What the caller is told in the place of a whole answer."""
-        return wording.answer_blocked(verdict, self.exchange.id, begun=False)
+    # --- whole answers ---
 
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
-        exchange = self.exchange
         texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
-        for verdict in judge_segments(self._content, texts, self._cache):
-            exchange.decide(verdict)
-            if verdict.stops:
-                return verdict
-        stopped = self.on_unscannable(answer.unscannable)
+        stopped = self._decide(self.rules.content.judge(texts, self._cache))
+        stopped = stopped or self.on_unscannable(answer.unscannable)
         if stopped is not None:
             return stopped
         removed: dict[str, str] = {}
@@ -209,5 +233,14 @@ class AnswerGuard:
             answer.remove_tool_calls(frozenset(removed), " ".join(removed.values()))
         return None
 
+    def _decide(self, verdicts: Iterable[Verdict]) -> Verdict | None:
+        stopped: Verdict | None = None
+        for verdict in verdicts:
+            self.exchange.decide(verdict)
+            if stopped is None and verdict.stops:
+                stopped = verdict
+        return stopped
 
-
+    def blocked_message(self, verdict: Verdict) -> str:
+        """What the caller is told in the place of a whole answer."""
+        return wording.answer_blocked(verdict, self.exchange.id, begun=False)

@@ -1,6 +1,8 @@
 """How findings become verdicts: the same for every kind that reads text.
 
 Rules of this file:
+- Every rule reads a text as it came, whatever the others find in it; what they put in the place
+  of findings is merged. So the order of rules changes nothing but the order of verdicts.
 - What is new since the last answer may be blocked; in resent history the same finding is
   rewritten, so that a block never bricks a session (docs/adr/0002-resent-history.md).
 - Signed reasoning is never rewritten: where a rule would rewrite it, it is flagged.
@@ -11,13 +13,22 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.dialects.base import Segment, Surface, Unscannable
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.wording import SURFACE_WORDS, removed
+from gateway.policy.wording import SURFACE_WORDS, UNREAD_WORDS, removed
 from gateway.verdict import Action, Finding, Reason, Verdict
+
+_ALL = frozenset({"body", "encoding"})
+"""Words of `Unscannable` for bodies of which nobody can say what surfaces they have."""
+
+REQUEST = frozenset(Surface)
+"""An unread request, and the answer to it, which nobody reads then either, may have any."""
+
+ANSWER = frozenset({Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL})
 
 
 class Cache(Protocol):
@@ -26,6 +37,36 @@ class Cache(Protocol):
     def get(self, text: str, version: str) -> tuple[Finding, ...] | None: ...
 
     def put(self, text: str, version: str, findings: tuple[Finding, ...]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Put `text` in the place of `[start, end)`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def splice(text: str, edits: Iterable[Edit]) -> str:
+    """The text with all edits. Of two that overlap the one that begins first stands, then the
+    longer one, and the other covers what is left: nothing that was found stays."""
+    pieces: list[str] = []
+    at = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if edit.end > at:
+            pieces += (text[at : max(at, edit.start)], edit.text)
+            at = edit.end
+    pieces.append(text[at:])
+    return "".join(pieces)
+
+
+def effect(rule: ContentRule, surface: Surface, *, readonly: bool, fresh: bool = True) -> Action:
+    """What a rule does about a finding there: FLAG, REWRITE or BLOCK."""
+    action = rule.action_on(surface)
+    if action is Action.BLOCK and not fresh:
+        action = Action.REWRITE
+    return Action.FLAG if action is Action.REWRITE and readonly else action
 
 
 class Tally:
@@ -50,7 +91,7 @@ class Tally:
 
 
 def found(
-    rule: ContentRule, action: Action, surface: Surface, place: str, entities: Counter[str]
+    rule: ContentRule, action: Action, surface: Surface, place: str, entities: Mapping[str, int]
 ) -> Verdict:
     """The verdict of a content rule."""
     return Verdict(
@@ -66,18 +107,74 @@ def found(
     )
 
 
-def failed(rule: ContentRule, error: Exception) -> Verdict:
-    """What a rule that raised has to say: its `on_error` decides."""
-    action = Action.BLOCK if rule.on_error == "block" else Action.FLAG
-    return rule.verdict(
-        action,
-        Reason.RULE_FAILED,
-        f"failed ({type(error).__name__})",
-        instead="Ask the operator of this gateway to look at its log.",
-    )
+class ContentRules:
+    """Content rules that watch a call, by surface. Keeps no state of a call."""
+
+    __slots__ = ("by_surface", "rules")
+
+    def __init__(self, rules: Iterable[ContentRule]) -> None:
+        self.rules = tuple(rules)
+        watching: dict[Surface, list[ContentRule]] = {}
+        for rule in self.rules:
+            for surface in rule.surfaces:
+                watching.setdefault(surface, []).append(rule)
+        self.by_surface = {surface: tuple(some) for surface, some in watching.items()}
+
+    def on(self, surface: Surface) -> tuple[ContentRule, ...]:
+        """The rules that watch a surface, in their order."""
+        return self.by_surface.get(surface, ())
+
+    def judge(self, segments: Iterable[Segment], cache: Cache) -> list[Verdict]:
+        """Scan segments with every rule that watches their surface; rewrite them in place.
+
+        One verdict a rule and action, in the order of the rules.
+        """
+        tallies: dict[ContentRule, Tally] = {}
+        failures: dict[ContentRule, Verdict] = {}
+        by_surface = self.by_surface
+        for segment in segments:
+            edits: list[Edit] = []
+            for rule in by_surface.get(segment.surface, ()):
+                try:
+                    findings = _find(rule, segment.text, cache)
+                    if findings:
+                        tally = tallies.get(rule)
+                        if tally is None:
+                            tally = tallies[rule] = Tally(rule)
+                        edits += _act(rule, segment, findings, tally)
+                except Exception as error:  # noqa: BLE001  a rule's own fault: on_error decides
+                    failures[rule] = rule.failed(error)
+            if edits:
+                segment.replace(splice(segment.text, edits))
+        verdicts: list[Verdict] = []
+        if tallies or failures:
+            for rule in self.rules:
+                if rule in tallies:
+                    verdicts += tallies[rule].verdicts()
+                if rule in failures:
+                    verdicts.append(failures[rule])
+        return verdicts
+
+    def judge_unscannable(
+        self, items: Sequence[Unscannable], anywhere: frozenset[Surface]
+    ) -> list[Verdict]:
+        """What each rule's `unscannable` says of content that it cannot read.
+
+        `anywhere`: the surfaces that a body may have which nobody can read as a whole.
+        """
+        verdicts: list[Verdict] = []
+        for rule in self.rules:
+            if rule.unscannable != "allow":
+                hidden = not rule.surfaces.isdisjoint(anywhere)
+                seen = [
+                    i for i in items if i.surface in rule.surfaces or (hidden and i.what in _ALL)
+                ]
+                if seen:
+                    verdicts.append(_unread(rule, seen))
+        return verdicts
 
 
-def find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
+def _find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
     """A rule's findings in a text, from the cache where it was scanned before."""
     version = rule.scanner.version
     known = cache.get(text, version)
@@ -87,109 +184,36 @@ def find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
     return known
 
 
-def rewrite(rule: ContentRule, text: str, findings: Sequence[Finding]) -> str:
-    """The text with every finding replaced by the rule's own replacement."""
-    pieces: list[str] = []
-    at = 0
-    for finding in findings:
-        if finding.start < at:
-            continue
-        pieces += (text[at : finding.start], rule.replacement(text, finding))
-        at = finding.end
-    pieces.append(text[at:])
-    return "".join(pieces)
+def _act(
+    rule: ContentRule, segment: Segment, findings: Sequence[Finding], tally: Tally
+) -> list[Edit]:
+    """Count what the rule found in one segment; the edits that it wants to make of it."""
+    surface, text = segment.surface, segment.text
+    action = effect(rule, surface, readonly=segment.readonly, fresh=segment.fresh)
+    edits: list[Edit] = []
+    if action is Action.REWRITE and not rule.shadow:
+        strikes = rule.action_on(surface) is Action.BLOCK  # a block in resent history
+        mark = removed(rule.reason)
+        for finding in findings:
+            stand_in = mark if strikes else rule.replacement(text, finding)
+            edits.append(Edit(finding.start, finding.end, stand_in))
+    tally.add(action, segment, findings)
+    return edits
 
 
-def strike(text: str, findings: Sequence[Finding], reason: Reason) -> str:
-    """The text with every finding struck out: what becomes of a block in resent history."""
-    pieces: list[str] = []
-    at = 0
-    for finding in findings:
-        if finding.start < at:
-            continue
-        pieces += (text[at : finding.start], removed(reason))
-        at = finding.end
-    pieces.append(text[at:])
-    return "".join(pieces)
-
-
-def judge_segments(
-    rules: Sequence[ContentRule], segments: Sequence[Segment], cache: Cache
-) -> list[Verdict]:
-    """Scan segments with every rule that watches their surface; rewrite them in place.
-
-    Stops at the first enforced block: nothing of the call will be sent then.
-    """
-    verdicts: list[Verdict] = []
-    for rule in rules:
-        tally = Tally(rule)
-        surfaces = rule.surfaces
-        try:
-            for segment in segments:
-                if segment.surface in surfaces:
-                    findings = find(rule, segment.text, cache)
-                    if findings:
-                        tally.add(_act(rule, segment, findings), segment, findings)
-        except Exception as error:  # a rule's own fault: its on_error decides
-            verdicts.append(failed(rule, error))
-        verdicts += tally.verdicts()
-        if any(verdict.stops for verdict in verdicts):
-            break
-    return verdicts
-
-
-def _act(rule: ContentRule, segment: Segment, findings: Sequence[Finding]) -> Action:
-    """Carry out what the rule wants with one segment, and say what that was."""
-    action = rule.action_on(segment.surface)
-    if action is Action.BLOCK and not segment.fresh:
-        if segment.readonly:
-            return Action.FLAG
-        if not rule.shadow:
-            segment.replace(strike(segment.text, findings, rule.reason))
-        return Action.REWRITE
-    if action is Action.REWRITE:
-        if segment.readonly:
-            return Action.FLAG
-        if not rule.shadow:
-            segment.replace(rewrite(rule, segment.text, findings))
-    return action
-
-
-def judge_unscannable(
-    rules: Sequence[ContentRule], unscannable: Sequence[Unscannable]
-) -> list[Verdict]:
-    """What each rule's `unscannable` says of content that it cannot read."""
-    verdicts: list[Verdict] = []
-    for rule in rules:
-        seen = [item for item in unscannable if item.surface in rule.surfaces]
-        if not seen or rule.unscannable == "allow":
-            continue
-        fresh = [item for item in seen if item.fresh]
-        blocks = rule.unscannable == "block" and bool(fresh)
-        item = (fresh or seen)[0]
-        verdicts.append(
-            Verdict(
-                Action.BLOCK if blocks else Action.FLAG,
-                Reason.UNSCANNABLE_CONTENT,
-                rule.ref,
-                f"cannot read {_WORDS.get(item.what, item.what)} in {SURFACE_WORDS[item.surface]}",
-                "Send it as text." if blocks else "",
-                entities=dict(Counter(item.what for item in seen)),
-                surface=item.surface.value,
-                place=item.place,
-                shadow=rule.shadow,
-            )
-        )
-    return verdicts
-
-
-_WORDS = {
-    "image": "an image",
-    "audio": "audio",
-    "video": "a video",
-    "file": "a file",
-    "encrypted": "encrypted content",
-    "history": "the history that the provider keeps",
-    "body": "the body of an endpoint that no dialect reads",
-    "encoding": "a body in an encoding that no rule reads",
-}
+def _unread(rule: ContentRule, seen: Sequence[Unscannable]) -> Verdict:
+    """Only what is new can be blocked: the rest was let through once."""
+    fresh = [item for item in seen if item.fresh]
+    blocks = rule.unscannable == "block" and bool(fresh)
+    item = (fresh or seen)[0]
+    return Verdict(
+        Action.BLOCK if blocks else Action.FLAG,
+        Reason.UNSCANNABLE_CONTENT,
+        rule.ref,
+        f"cannot read {UNREAD_WORDS.get(item.what, item.what)} in {SURFACE_WORDS[item.surface]}",
+        "Send it as text." if blocks else "",
+        entities=dict(Counter(item.what for item in seen)),
+        surface=item.surface.value,
+        place=item.place,
+        shadow=rule.shadow,
+    )

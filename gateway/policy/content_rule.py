@@ -17,7 +17,6 @@ from gateway.dialects.base import Surface
 from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
-
 LOOK_BEHIND = 64
 """Characters before a match that a scanner may look at: word boundaries, neighbouring digits."""
 
@@ -75,7 +74,6 @@ class ContentRule(Rule):
             frozenset(Surface(s) for s in named) if named is not None else self.default_surfaces
         )
         self.unscannable = options.unscannable
-        self.on_error = options.on_error
 
     def action_on(self, surface: Surface) -> Action:
         """What to do with a finding on that surface: FLAG, REWRITE or BLOCK."""

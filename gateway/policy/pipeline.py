@@ -11,34 +11,52 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from gateway.dialects.base import AnswerStream, Usage
 from gateway.exchange import Exchange
-from gateway.policy.answer_guard import AnswerGuard
-from gateway.policy.content import Cache, judge_segments, judge_unscannable
+from gateway.policy.answer_guard import AnswerGuard, AnswerRules
+from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
 from gateway.state.store import Admission, Refusal, Store, StoreError
 from gateway.verdict import Action, Reason, Verdict
 
+_MOST_PLANS = 256
+
+
+class _Plan:
+    """Rules sorted out by what they have to be asked for, each in the order of stages."""
+
+    __slots__ = ("answer", "claiming", "content", "early", "late")
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        judging = [rule for rule in rules if overrides(rule, "on_request")]
+        self.early = [rule for rule in judging if rule.stage <= Stage.LIMITS]
+        self.late = [rule for rule in judging if rule.stage > Stage.LIMITS]
+        self.claiming = [rule for rule in rules if overrides(rule, "claims")]
+        self.content = ContentRules(rule for rule in rules if isinstance(rule, ContentRule))
+        self.answer = AnswerRules(rules, self.content)
+
 
 class Pipeline:
-    """Compiled rules of one tenant. Shared by all its calls; keeps no state of a call."""
+    """Compiled rules of one tenant. Shared by all its calls; keeps no state of a call.
+
+    Args:
+        cache: findings in texts that were scanned before.
+        digest: keyed digest of a tool call's arguments, for the record.
+    """
 
     def __init__(
-        self, rules: Sequence[Rule], cache: Cache, digest: Callable[[str], str] = str
+        self, rules: Iterable[Rule], cache: Cache, digest: Callable[[str], str] = str
     ) -> None:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.stage))
         self._cache = cache
         self._digest = digest
-        self._conditional = any(rule.when is not None for rule in self.rules)
-        judging = [r for r in self.rules if overrides(r, "on_request")]
-        self._early = [rule for rule in judging if rule.stage <= Stage.LIMITS]
-        self._late = [rule for rule in judging if rule.stage > Stage.LIMITS]
-        self._claiming = [rule for rule in self.rules if overrides(rule, "claims")]
-        self._content = [rule for rule in self.rules if isinstance(rule, ContentRule)]
+        self._conditional = [rule for rule in self.rules if rule.when is not None]
+        self._plans: dict[frozenset[Rule], _Plan] = {}
 
     async def on_request(self, exchange: Exchange, store: Store) -> Verdict | None:
         """Judge a decoded request, rewrite it where rules say so, reserve what it may use.
@@ -47,57 +65,61 @@ class Pipeline:
         """
         if not self.rules:
             return None
-        stopped = self._ask(exchange, self._early) or await self._admit(exchange, store)
+        plan = self._plan(exchange)
+        stopped = self._ask(exchange, plan.early)
+        if stopped is None and plan.claiming:
+            stopped = await self._admit(exchange, plan.claiming, store)
         if stopped is None:
-            stopped = self._ask(exchange, self._late) or self._read(exchange)
-            if stopped is not None:
-                await self.release(exchange, store)
-        if stopped is None:
-            self._ask_usage(exchange)
-        return stopped
-
-    def _watching(self, rules: list[Rule], exchange: Exchange) -> list[Rule]:
-        if not self._conditional:
-            return rules
-        return [rule for rule in rules if rule.when is None or rule.when(exchange)]
-
-    def _ask(self, exchange: Exchange, rules: list[Rule]) -> Verdict | None:
-        for rule in self._watching(rules, exchange):
-            try:
-                verdicts = rule.on_request(exchange)
-            except Exception as error:
-                verdicts = (_failed(rule, error),)
-            for verdict in verdicts:
-                exchange.decide(verdict)
-                if verdict.stops:
-                    return verdict
+            stopped = self._ask(exchange, plan.late) or self._read(exchange, plan.content)
+        if stopped is not None:
+            await self.release(exchange, store)
+            return stopped
+        self._ask_usage(exchange)
         return None
 
-    def _read(self, exchange: Exchange) -> Verdict | None:
+    def _plan(self, exchange: Exchange) -> _Plan:
+        """The rules that watch this call; one plan for each selection that `when` makes."""
+        out = frozenset(r for r in self._conditional if r.when is not None and not r.when(exchange))
+        plan = self._plans.get(out)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[out] = _Plan([rule for rule in self.rules if rule not in out])
+        return plan
+
+    def _ask(self, exchange: Exchange, rules: Sequence[Rule]) -> Verdict | None:
+        for rule in rules:
+            try:
+                verdicts = rule.on_request(exchange)
+            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+                verdicts = (rule.failed(error),)
+            stopped = _decide(exchange, verdicts)
+            if stopped is not None:
+                return stopped
+        return None
+
+    def _read(self, exchange: Exchange, content: ContentRules) -> Verdict | None:
         """The content stage: one pass over what the call holds."""
-        call = call_of(exchange)
-        rules = [r for r in self._watching(list(self._content), exchange)]
-        content = [rule for rule in rules if isinstance(rule, ContentRule)]
-        if not content:
+        if not content.rules:
             return None
-        verdicts = judge_segments(content, call.segments, self._cache)
+        call = call_of(exchange)
+        verdicts = content.judge(call.segments, self._cache)
         if call.unscannable:
-            verdicts += judge_unscannable(content, call.unscannable)
-        for verdict in verdicts:
-            exchange.decide(verdict)
-        return next((verdict for verdict in verdicts if verdict.stops), None)
+            verdicts += content.judge_unscannable(call.unscannable, REQUEST)
+        return _decide(exchange, verdicts)
 
     # --- limits ---
 
-    async def _admit(self, exchange: Exchange, store: Store) -> Verdict | None:
-        for rule in self._watching(self._claiming, exchange):
+    async def _admit(
+        self, exchange: Exchange, rules: Sequence[Rule], store: Store
+    ) -> Verdict | None:
+        for rule in rules:
             try:
                 claims = rule.claims(exchange)
-            except Exception as error:
-                verdict = _failed(rule, error)
-                exchange.decide(verdict)
-                if verdict.stops:
-                    return verdict
+            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+                stopped = _decide(exchange, (rule.failed(error),))
+                if stopped is not None:
+                    return stopped
                 continue
             exchange.claims.extend(claims)
             exchange.claim_rules.extend([rule] * len(claims))
@@ -105,49 +127,46 @@ class Pipeline:
             return None
         try:
             admission = await store.admit(exchange.claims)
-        except StoreError as error:
-            return self._store_failed(exchange, error)
+        except StoreError:
+            return self._store_failed(exchange)
         exchange.admission = admission
         return self._admitted(exchange, admission)
 
     def _admitted(self, exchange: Exchange, admission: Admission) -> Verdict | None:
-        for refusal in admission.would_refuse:
-            exchange.decide(self._refused(exchange, refusal))
+        _decide(exchange, [_refused(exchange, refusal) for refusal in admission.would_refuse])
         if admission.refusal is not None:
-            verdict = self._refused(exchange, admission.refusal)
-            exchange.decide(verdict)
-            return verdict
-        for rule, claim, level in zip(
-            exchange.claim_rules, exchange.claims, admission.levels, strict=False
-        ):
-            for verdict in rule.on_admitted(exchange, claim, level):
-                exchange.decide(verdict)
+            return _decide(exchange, (_refused(exchange, admission.refusal),))
+        held = zip(exchange.claim_rules, exchange.claims, admission.levels, strict=True)
+        for rule, claim, level in held:
+            try:
+                verdicts = rule.on_admitted(exchange, claim, level)
+            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+                verdicts = (rule.failed(error),)
+            stopped = _decide(exchange, verdicts)
+            if stopped is not None:
+                return stopped
         return None
 
     @staticmethod
-    def _refused(exchange: Exchange, refusal: Refusal) -> Verdict:
-        rule: Rule = exchange.claim_rules[refusal.index]
-        return rule.on_refusal(exchange, exchange.claims[refusal.index], refusal)
-
-    @staticmethod
-    def _store_failed(exchange: Exchange, error: StoreError) -> Verdict | None:
-        stopped: Verdict | None = None
+    def _store_failed(exchange: Exchange) -> Verdict | None:
+        """No limit could be checked: each limiting rule's `on_error` decides."""
+        verdicts = []
         for rule in dict.fromkeys(exchange.claim_rules):
             blocks = rule.options.on_error == "block"
-            verdict = rule.verdict(
-                Action.BLOCK if blocks else Action.FLAG,
-                Reason.STORE_UNAVAILABLE,
-                "could not be checked because the state store did not answer",
-                instead="Try again later." if blocks else "",
+            verdicts.append(
+                rule.verdict(
+                    Action.BLOCK if blocks else Action.FLAG,
+                    Reason.STORE_UNAVAILABLE,
+                    "could not be checked because the state store did not answer",
+                    instead="Try again later." if blocks else "",
+                )
             )
-            exchange.decide(verdict)
-            if verdict.stops and stopped is None:
-                stopped = verdict
         exchange.claims.clear()
         exchange.claim_rules.clear()
-        return stopped
+        return _decide(exchange, verdicts)
 
-    def _ask_usage(self, exchange: Exchange) -> None:
+    @staticmethod
+    def _ask_usage(exchange: Exchange) -> None:
         call = call_of(exchange)
         if call.stream and any(rule.needs_usage for rule in exchange.claim_rules):
             call.ask_usage()
@@ -155,15 +174,22 @@ class Pipeline:
     async def settle(
         self, exchange: Exchange, store: Store, usage: Usage, cost: int | None
     ) -> None:
-        """Put what was really used in the place of what was reserved. Raises StoreError."""
+        """Put what was really used in the place of what was reserved. Raises StoreError.
+
+        A rule that cannot say what was used is charged what it reserved.
+        """
         admission = exchange.admission
         if admission is None or not admission.lease or exchange.settled:
             return
         exchange.settled = True
-        amounts = [
-            rule.actual(exchange, claim, usage, cost)
-            for rule, claim in zip(exchange.claim_rules, exchange.claims, strict=True)
-        ]
+        amounts = []
+        for rule, claim in zip(exchange.claim_rules, exchange.claims, strict=True):
+            try:
+                amounts.append(rule.actual(exchange, claim, usage, cost))
+            except Exception as error:  # noqa: BLE001  shown, and charged in full
+                exchange.decide(replace(rule.failed(error), action=Action.FLAG, instead=""))
+                amounts.append(claim.amount)
+        exchange.settled_amounts = tuple(amounts)
         await store.settle(admission.lease, amounts)
 
     async def release(self, exchange: Exchange, store: Store) -> None:
@@ -177,23 +203,26 @@ class Pipeline:
 
     def guard(self, exchange: Exchange) -> AnswerGuard:
         """A judge for the answer of this exchange."""
-        return AnswerGuard(
-            exchange, self._watching(list(self.rules), exchange), self._cache, self._digest
-        )
+        return AnswerGuard(exchange, self._plan(exchange).answer, self._cache, self._digest)
 
     def window(self, exchange: Exchange, stream: AnswerStream) -> StreamWindow:
         """The window through which a streamed answer passes."""
         return StreamWindow(stream, self.guard(exchange), exchange.id)
 
 
-def _failed(rule: Rule, error: Exception) -> Verdict:
-    blocks = rule.options.on_error == "block"
-    return rule.verdict(
-        Action.BLOCK if blocks else Action.FLAG,
-        Reason.RULE_FAILED,
-        f"failed ({type(error).__name__})",
-        instead="Ask the operator of this gateway to look at its log." if blocks else "",
-    )
+def _refused(exchange: Exchange, refusal: Refusal) -> Verdict:
+    rule: Rule = exchange.claim_rules[refusal.index]
+    try:
+        return rule.on_refusal(exchange, exchange.claims[refusal.index], refusal)
+    except Exception as error:  # noqa: BLE001  what did not fit is refused all the same
+        return replace(rule.failed(error), action=Action.BLOCK)
 
 
-
+def _decide(exchange: Exchange, verdicts: Iterable[Verdict]) -> Verdict | None:
+    """Record verdicts; the first one that stops the call, if any."""
+    stopped: Verdict | None = None
+    for verdict in verdicts:
+        exchange.decide(verdict)
+        if stopped is None and verdict.stops:
+            stopped = verdict
+    return stopped

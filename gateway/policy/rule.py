@@ -123,6 +123,16 @@ class Rule:
             shadow=self.shadow,
         )
 
+    def failed(self, error: Exception) -> Verdict:
+        """What a rule that raised has to say: its `on_error` decides."""
+        blocks = self.options.on_error == "block"
+        return self.verdict(
+            Action.BLOCK if blocks else Action.FLAG,
+            Reason.RULE_FAILED,
+            f"failed ({type(error).__name__})",
+            instead="Ask the operator of this gateway to look at its log." if blocks else "",
+        )
+
 
 def overrides(rule: Rule, method: str) -> bool:
     """Whether a rule has its own version of a method, so that it must be asked at all."""

@@ -3,331 +3,326 @@
 Rules of this file:
 - Frames leave whole and in order. Where no rule acted, what leaves is byte for byte what
   came. A frame waits while one of its characters could still become part of a match.
+- Where a rule may end the stream, its opening (frames without content) waits for the first
+  content, so that a block can still be an answer of its own.
 - A tool call is assembled, judged, then let through; text of other groups goes on meanwhile
   (the only frames that may overtake).
 - After a block nothing leaves but the dialect's own ending. Text that nobody judged never does.
-- What is held is bounded by `MAX_HELD` bytes and measured.
+- What is held is bounded by `MAX_HELD` bytes and `MAX_LANES` lanes, and measured.
 - Pure: no clock, no I/O. Whoever feeds it decides about keep-alives.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-
-from gateway.dialects.base import AnswerStream, Event, Frame, Part, PartKind, Surface, ToolCall
+from gateway.dialects.base import AnswerStream, Event, Frame, Part, PartKind, ToolCall
 from gateway.policy import wording
 from gateway.policy.answer_guard import AnswerGuard
-from gateway.policy.text_window import Seen, TextWindow
-from gateway.verdict import Action, Verdict
+from gateway.policy.content import Edit, effect
+from gateway.policy.frame_queue import FrameQueue, Held, Placed
+from gateway.policy.lanes import CallLane, TextLane
+from gateway.policy.text_window import Seen
+from gateway.verdict import Action, Finding, Verdict
 
 MAX_HELD = 8 * 1024 * 1024
-"""Bytes of frames that one stream may hold back before it is cut."""
+"""Bytes of frames, and characters of arguments, that one stream may make the window keep."""
 
+MAX_LANES = 4096
+"""Lanes that one stream may have open."""
 
-@dataclass(slots=True)
-class _Edit:
-    """Put `text` in the place of `[start, end)` of a lane."""
-
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(slots=True)
-class _TextLane:
-    """One lane of text: what gates it, what only watches it, what must change in it."""
-
-    surface: Surface
-    readonly: bool
-    gate: TextWindow | None
-    watch: TextWindow | None
-    end: int = 0  # absolute end of what has come
-    edits: list[_Edit] = field(default_factory=list)
-    begun: bool = False  # some of it has been let through
-
-    @property
-    def decided(self) -> int:
-        return self.end if self.gate is None else self.gate.decided
-
-
-@dataclass(slots=True)
-class _ToolLane:
-    """One tool call being assembled."""
-
-    call: ToolCall
-    pieces: list[str] = field(default_factory=list)
-    judged: bool = False
-
-
-@dataclass(slots=True)
-class _Held:
-    """A frame in the queue, with where its text parts lie in their lanes."""
-
-    frame: Frame
-    texts: list[tuple[Part, _TextLane, int]]
-    tools: list[_ToolLane]
-    group: str
-    sent: bool = False
-
-    def waits_for_text(self) -> bool:
-        return any(start + len(part.text) > lane.decided for part, lane, start in self.texts)
-
-    def waits_for_tools(self) -> bool:
-        return any(not lane.judged for lane in self.tools)
+MAX_OPENING = 8
+"""Frames without content that wait for the first content. Pings are such frames: where there are
+more, the caller should hear them."""
 
 
 class StreamWindow:
-    """Feeds events of one answer through a guard. `blocked` is set once it was stopped."""
+    """Feeds the events of one answer through a guard.
+
+    Attributes:
+        blocked: the verdict that stopped the stream.
+        message: what the caller is told then.
+        begun: something has left. A block before that leaves no bytes at all.
+        held: characters that are held back now, arguments of tool calls included.
+        text_out: bytes of text that came, tool arguments included.
+    """
 
     def __init__(self, stream: AnswerStream, guard: AnswerGuard, reference: str) -> None:
         self.stream = stream
         self.blocked: Verdict | None = None
-        self.message = ""  # what the caller is told where it was stopped
-        self.begun = False  # something has left
+        self.message = ""
+        self.begun = False
+        self.text_out = 0
         self._guard = guard
+        self._rules = guard.rules
         self._reference = reference
-        self._texts: dict[str, _TextLane] = {}
-        self._tools: dict[str, _ToolLane] = {}
-        self._queue: deque[_Held] = deque()
-        self._side: list[_Held] = []  # queued text that may overtake a tool call
-        self._held_bytes = 0
-        self._cut: tuple[_TextLane, int] | None = None  # where a block fell
-        self.text_out = 0  # characters of answer that came, tool arguments included
-
-    @property
-    def held(self) -> int:
-        """Characters of text that are held back right now, tool calls not counted."""
-        return sum(lane.end - lane.decided for lane in self._texts.values())
+        self._texts: dict[str, TextLane] = {}
+        self._calls: dict[str, CallLane] = {}
+        self._queue = FrameQueue()
+        self._opening: list[Frame] | None = [] if guard.rules.may_stop else None
+        self._cut: TextLane | None = None  # the lane in which a block fell
+        self._unread: set[tuple[str, str]] = set()
+        self._kept = 0  # characters of arguments of calls that are being assembled
+        self.held = 0
 
     @property
     def waits(self) -> bool:
         """Whether something is held back, so that the caller hears nothing meanwhile."""
-        return bool(self._queue)
-
-    def finish(self) -> None:
-        """Take what was found to the record. May be called more than once."""
-        self._guard.finish()
+        return bool(self._queue) or bool(self._opening)
 
     def feed(self, event: Event) -> bytes:
         """Take one event; return what may leave now."""
         if self.blocked is not None:
             return b""
         frame = self.stream.read(event)
-        if not frame.parts and not self._queue:
+        if self._rules.idle:
+            self._note(frame)
             self.begun = True
             return self.stream.write(frame)
-        self._queue.append(self._take(frame))
-        self._held_bytes += len(event.raw)
-        if self._held_bytes > MAX_HELD and self.blocked is None:
+        held = self._take(frame)
+        if not self._queue and held.ready and self.blocked is None:
+            return self._pass(held)
+        self._queue.add(held)
+        if self._queue.size > MAX_HELD:
             self._block(self._guard.overflow())
-        return self._release()
+        return self._release(held.groups)
 
     def end(self) -> bytes:
         """No more events: settle every lane and every call, return the rest."""
         if self.blocked is not None:
             return b""
         for lane in self._texts.values():
-            self._advance(lane, final=True)
-        for name in list(self._tools):
+            self._settle(lane, final=True)
+        for name in list(self._calls):
             self._judge(name)
-        return self._release()
+        out = self._release(())
+        if self._opening and self.blocked is None:
+            out += self.open()
+        return out
+
+    def open(self) -> bytes:
+        """Let the opening go without content: the caller has waited long enough to be told that
+        there is an answer. A block can only cut the stream from here on."""
+        opening, self._opening = self._opening, None
+        self.begun = True
+        return b"".join([self.stream.write(frame) for frame in opening or ()])
+
+    def finish(self) -> None:
+        """Take what was found to the record. May be called more than once."""
+        for lane in self._texts.values():
+            self._look(lane, final=True)
+        self._guard.finish()
 
     # --- taking a frame in ---
 
-    def _take(self, frame: Frame) -> _Held:
-        held = _Held(frame, [], [], "")
+    def _note(self, frame: Frame) -> None:
+        """What the record wants to know of an answer that no rule looks at."""
         for part in frame.parts:
-            held.group = part.group
-            self.text_out += len(part.text)
-            match part.kind:
-                case PartKind.TEXT:
-                    self._take_text(part, held)
-                case PartKind.END:
-                    if part.lane in self._texts:
-                        self._advance(self._texts[part.lane], final=True)
-                case PartKind.TOOL_START:
-                    assert part.tool is not None
-                    self._tools[part.lane] = _ToolLane(part.tool)
-                    if part.text:
-                        self._tools[part.lane].pieces.append(part.text)
-                    self._hold_tool(part, held)
-                case PartKind.TOOL_ARGS:
-                    if part.lane in self._tools:
-                        self._tools[part.lane].pieces.append(part.text)
-                        self._hold_tool(part, held)
-                case PartKind.TOOL_END:
-                    self._judge(part.lane)
+            self.text_out += _size(part.text)
+            if part.kind is not PartKind.TEXT and part.kind is not PartKind.END:
+                self._take_call(part, None)
+
+    def _take(self, frame: Frame) -> Held:
+        held = Held(frame)
+        if frame.unscannable:
+            self._take_unscannable(frame)
+        for part in frame.parts:
+            if self.blocked is not None:
+                break
+            if part.group not in held.groups:
+                held.groups += (part.group,)
+            self.text_out += _size(part.text)
+            if part.kind is PartKind.TEXT:
+                self._take_text(part, held)
+            elif part.kind is PartKind.END:
+                lane = self._texts.pop(part.lane, None)
+                if lane is not None:
+                    self._settle(lane, final=True)
+            else:
+                self._take_call(part, held if self._rules.hold_calls else None)
+        held.torn = self.blocked is not None
         return held
 
-    def _hold_tool(self, part: Part, held: _Held) -> None:
-        if self._guard.watches_calls:
-            held.tools.append(self._tools[part.lane])
+    def _take_unscannable(self, frame: Frame) -> None:
+        new = {(item.what, item.surface.value): item for item in frame.unscannable}
+        fresh = [item for key, item in new.items() if key not in self._unread]
+        if fresh:
+            self._unread.update(new)
+            verdict = self._guard.on_unscannable(fresh)
+            if verdict is not None:
+                self._block(verdict)
 
-    def _take_text(self, part: Part, held: _Held) -> None:
+    def _take_text(self, part: Part, held: Held) -> None:
         lane = self._texts.get(part.lane)
         if lane is None:
-            lane = self._texts[part.lane] = self._open_lane(part)
-        held.texts.append((part, lane, lane.end))
-        lane.end += len(part.text)
-        for window in (lane.gate, lane.watch):
-            if window is not None:
-                window.push(part.text)
-        self._advance(lane, final=False)
-        waiting = lane.end - lane.decided
-        if waiting > self._guard.exchange.held_peak:
-            self._guard.exchange.held_peak = waiting
+            rules, surface, readonly = self._rules, part.surface, part.readonly
+            holders = rules.holders(surface, readonly=readonly)
+            watchers = rules.watchers(surface, readonly=readonly)
+            lane = TextLane(surface, readonly, holders, watchers)
+            if self._has_room():
+                self._texts[part.lane] = lane
+        start = lane.end
+        lane.push(part.text)
+        held.texts.append(Placed(part, lane, start, lane.end))
+        self._settle(lane, final=False)
 
-    def _open_lane(self, part: Part) -> _TextLane:
-        gates = self._guard.holders(part.surface, part.readonly)
-        watches = self._guard.watchers(part.surface, part.readonly)
-        return _TextLane(
-            part.surface,
-            part.readonly,
-            TextWindow(gates) if gates else None,
-            TextWindow(watches) if watches else None,
-        )
+    def _settle(self, lane: TextLane, *, final: bool) -> None:
+        """Decide as much of a lane as can be decided."""
+        waited = lane.waiting
+        decided = lane.decided
+        found = lane.settle(final=final)
+        self._take_failures(lane, decided)
+        for seen in found:
+            if self.blocked is None:
+                self._on_seen(lane, seen)
+        self._look(lane, final=final or lane.cut is not None)
+        if self.blocked is None:
+            lane.waiting = lane.end - lane.decided
+            self._measure(lane.waiting - waited)
 
-    def _advance(self, lane: _TextLane, *, final: bool) -> None:
-        if lane.watch is not None:
-            for seen in lane.watch.advance(final=final):
-                self._guard.on_text(seen, lane.surface, lane.readonly)
-        if lane.gate is None or self.blocked is not None:
-            return
-        for seen in lane.gate.advance(final=final):
-            self._on_seen(lane, seen)
-            if self.blocked is not None:
-                return
+    def _look(self, lane: TextLane, *, final: bool) -> None:
+        for seen in lane.look(final=final):
+            self._guard.on_text(seen, lane.surface, lane.readonly)
+        self._take_failures(lane, lane.decided)
 
-    def _on_seen(self, lane: _TextLane, seen: Seen) -> None:
+    def _take_failures(self, lane: TextLane, decided: int) -> None:
+        for rule, error in lane.failures():
+            verdict = self._guard.on_rule_error(rule, error)
+            if verdict is not None:
+                self._block(verdict, lane, decided)
+
+    def _on_seen(self, lane: TextLane, seen: Seen) -> None:
         verdict = self._guard.on_text(seen, lane.surface, lane.readonly)
         if verdict is not None:
-            self._cut = (lane, seen.start)
-            self._block(verdict)
-        elif seen.rule.action_on(lane.surface) is Action.REWRITE and not lane.readonly:
-            last = lane.edits[-1].end if lane.edits else 0
-            if seen.start >= last:  # of two that overlap the first stands
-                replacement = seen.rule.replacement(seen.text, seen.finding)
-                lane.edits.append(_Edit(seen.start, seen.end, replacement))
+            self._block(verdict, lane, seen.start)
+        elif seen.finding is not None and not seen.late:
+            action = effect(seen.rule, lane.surface, readonly=lane.readonly)
+            if action is Action.REWRITE:
+                self._edit(lane, seen, seen.finding)
+
+    def _edit(self, lane: TextLane, seen: Seen, finding: Finding) -> None:
+        try:
+            text = seen.rule.replacement(seen.text, finding)
+        except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+            verdict = self._guard.on_rule_error(seen.rule, error)
+            if verdict is not None:
+                self._block(verdict, lane, seen.start)
+        else:
+            lane.edit(Edit(seen.start, seen.end, text))
+
+    def _take_call(self, part: Part, held: Held | None) -> None:
+        """A piece of a tool call. `held` is None where calls need not wait to be judged."""
+        lane = self._calls.get(part.lane)
+        if part.kind is PartKind.TOOL_END:
+            self._judge(part.lane)
+            return
+        if part.kind is PartKind.TOOL_START or lane is None:
+            self._judge(part.lane)
+            lane = CallLane(part.tool or ToolCall("", "", "", key=part.lane))
+            if self._has_room():
+                self._calls[part.lane] = lane
+        if held is not None:
+            held.calls.append(lane)
+            if lane.judged and not lane.removed and part.text:
+                self._block(self._guard.overflow())  # arguments behind what has been judged
+        if part.text and self._kept < MAX_HELD:
+            lane.add(part.text)
+            self._kept += len(part.text)
+            if held is not None:
+                self._measure(len(part.text))
 
     def _judge(self, name: str) -> None:
-        lane = self._tools.get(name)
+        lane = self._calls.get(name)
         if lane is None or lane.judged or self.blocked is not None:
             return
         lane.judged = True
         lane.call.arguments = "".join(lane.pieces)
+        lane.pieces.clear()
+        self._kept -= lane.size
+        if self._rules.hold_calls:
+            self._measure(-lane.size)
+        else:
+            del self._calls[name]
         decision = self._guard.on_call(lane.call)
         if decision.removed is not None:
+            lane.removed = True
             self.stream.remove_tool(name, decision.removed)
         elif decision.arguments is not None:
             self.stream.replace_arguments(name, decision.arguments)
 
+    def _measure(self, more: int) -> None:
+        self.held += more
+        if self.held > self._guard.exchange.held_peak:
+            self._guard.exchange.held_peak = self.held
+
+    def _has_room(self) -> bool:
+        """Whether one more lane can be kept. Where rules act, a stream with more is stopped."""
+        if len(self._texts) + len(self._calls) < MAX_LANES:
+            return True
+        if not self._rules.only_look:
+            self._block(self._guard.overflow())
+        return False
+
     # --- letting frames out ---
 
-    def _release(self) -> bytes:
-        out: list[bytes] = []
-        queue = self._queue
-        while queue:
-            head = queue[0]
-            if head.sent:
-                queue.popleft()
-            elif self._ready(head):
-                queue.popleft()
-                out.append(self._write(head))
-            else:
-                break
+    def _pass(self, held: Held) -> bytes:
+        """Let a frame through that need not wait."""
+        opening = self._opening
+        if opening is not None:
+            silent = not held.calls and all(placed.start == placed.end for placed in held.texts)
+            if silent and not held.frame.closing and len(opening) < MAX_OPENING:
+                opening.append(held.frame)
+                return b""
+        return self._write(held)
+
+    def _release(self, touched: tuple[str, ...]) -> bytes:
+        out = [self._write(held) for held in self._queue.ready(touched)]
         if self.blocked is not None:
             out.append(self._ending())
-        elif queue:
-            self._overtake(out)
-        else:
-            self._side.clear()
-        sent = b"".join(out)
-        if sent:
-            self.begun = True
-        return sent
+        return b"".join(out)
 
-    def _ready(self, held: _Held) -> bool:
-        if held.waits_for_tools() or held.waits_for_text():
-            return False
-        return self._cut is None or not any(
-            lane is self._cut[0] and start + len(part.text) > self._cut[1]
-            for part, lane, start in held.texts
-        )
-
-    def _overtake(self, out: list[bytes]) -> None:
-        """Text of other groups need not wait for a tool call that is being assembled."""
-        head, newest = self._queue[0], self._queue[-1]
-        if newest is not head and newest.texts and not newest.tools:
-            self._side.append(newest)
-        if not head.waits_for_tools():
-            return
-        blocked_groups = {held.group for held in self._queue if held.waits_for_tools()}
-        waiting: list[_Held] = []
-        stuck: set[str] = set()
-        for held in self._side:
-            free = held.group not in blocked_groups and held.group not in stuck
-            if held.sent:
-                continue
-            if free and self._ready(held) and all(lane.begun for _, lane, _ in held.texts):
-                held.sent = True
-                out.append(self._write(held))
-            else:
-                stuck.add(held.group)
-                waiting.append(held)
-        self._side = waiting
-
-    def _write(self, held: _Held) -> bytes:
-        self._held_bytes -= len(held.frame.event.raw)
-        for part, lane, start in held.texts:
+    def _write(self, held: Held) -> bytes:
+        out = self.open() if self._opening is not None else b""
+        for placed in held.texts:
+            part, lane = placed.part, placed.lane
             lane.begun = True
-            self._apply(part, lane, start, held.frame)
-        return self.stream.write(held.frame)
-
-    def _apply(self, part: Part, lane: _TextLane, start: int, frame: Frame) -> None:
-        """Carry a lane's edits into one part of it."""
-        end = start + len(part.text)
-        touching = [e for e in lane.edits if e.start < end and e.end > start]
-        if not touching:
-            return
-        pieces: list[str] = []
-        at = start
-        for edit in touching:
-            pieces.append(part.text[at - start : max(edit.start - start, 0)] if at < edit.start else "")
-            if edit.start >= start:
-                pieces.append(edit.text)
-            at = min(edit.end, end)
-        pieces.append(part.text[at - start :])
-        part.text = "".join(pieces)
-        frame.changed = True
-        lane.edits = [e for e in lane.edits if e.end > end]
+            text = lane.edited(part.text, placed.start)
+            if text != part.text:
+                part.text = text
+                held.frame.changed = True
+        self.begun = True
+        return out + self.stream.write(held.frame)
 
     # --- stopping ---
 
-    def _block(self, verdict: Verdict) -> None:
-        self.blocked = verdict
+    def _block(self, verdict: Verdict, lane: TextLane | None = None, at: int = 0) -> None:
+        if self.blocked is None:
+            self.blocked = verdict
+            self._cut = lane
+            if lane is not None:
+                lane.cut = at
 
     def _ending(self) -> bytes:
-        """The last bytes: what came before the block in its own frame, then the ending."""
-        out: list[bytes] = []
-        if self._cut is not None and self._queue:
-            lane, at = self._cut
-            head = self._queue[0]
-            fits = [
-                (part, start)
-                for part, held_lane, start in head.texts
-                if held_lane is lane and start < at and len(head.texts) == 1
-            ]
-            if fits and not head.waits_for_tools():
-                part, start = fits[0]
-                part.text = part.text[: at - start]
-                head.frame.changed = True
-                out.append(self._write(head))
-        self._queue.clear()
-        self._side.clear()
+        """The last bytes: what stood before the block in its own frame, then the ending."""
         assert self.blocked is not None
-        begun = self.begun or bool(out and any(out))
-        self.message = wording.answer_blocked(self.blocked, self._reference, begun=begun)
-        if begun:
-            out.append(self.stream.stop(self.blocked.reason.value, self.message))
-        return b"".join(out)
+        out = self._before_the_cut() if self.begun else b""
+        self._queue.clear()
+        self._opening = None
+        self.message = wording.answer_blocked(self.blocked, self._reference, begun=self.begun)
+        if self.begun:
+            out += self.stream.stop(self.blocked.reason.value, self.message)
+        return out
+
+    def _before_the_cut(self) -> bytes:
+        head = self._queue.head
+        if head is None or len(head.frame.parts) != 1 or not head.texts:
+            return b""
+        placed = head.texts[0]
+        if placed.lane is not self._cut or placed.lane.decided <= placed.start:
+            return b""
+        placed.part.text = placed.part.text[: placed.lane.decided - placed.start]
+        head.frame.changed = True
+        return self._write(self._queue.take_head())
+
+
+def _size(text: str) -> int:
+    """Bytes of a text as UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -5,6 +5,7 @@ They are made of names and numbers only; content never stands in them.
 
 from __future__ import annotations
 
+from gateway.policy.names import shown
 from gateway.verdict import Action, Reason, Verdict
 
 SURFACE_WORDS = {
@@ -17,6 +18,18 @@ SURFACE_WORDS = {
     "reasoning": "the reasoning",
     "output": "the answer",
 }
+
+UNREAD_WORDS = {
+    "image": "an image",
+    "audio": "audio",
+    "video": "a video",
+    "file": "a file",
+    "encrypted": "encrypted content",
+    "history": "the history that the provider keeps",
+    "body": "the body of an endpoint that no dialect reads",
+    "encoding": "a body in an encoding that no rule reads",
+}
+"""What `Unscannable.what` is called in a sentence."""
 
 
 def refused(verdict: Verdict, reference: str) -> str:
@@ -41,10 +54,11 @@ def answer_blocked(verdict: Verdict, reference: str, *, begun: bool) -> str:
     )
 
 
-def calls_removed(tool: str, verdict: Verdict, reference: str) -> str:
+def call_removed(tool: str, verdict: Verdict, reference: str) -> str:
     """What the agent reads where its tool call would have been."""
+    name = shown(tool)
     return _sentences(
-        f"Portcullis took out a call of the tool {tool!r}: rule {verdict.rule} {verdict.what}",
+        f"Portcullis took out a call of the tool {name!r}: rule {verdict.rule} {verdict.what}",
         "The tool was not run",
         verdict.instead,
         f"Reference {reference}",
@@ -57,4 +71,6 @@ def removed(reason: Reason) -> str:
 
 
 def _sentences(*parts: str) -> str:
-    return " ".join(part if part.endswith((".", "!", "?")) else part + "." for part in parts if part)
+    return " ".join(
+        part if part.endswith((".", "!", "?")) else part + "." for part in parts if part
+    )
