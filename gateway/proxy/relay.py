@@ -26,9 +26,9 @@ from gateway.proxy.live import Live
 from gateway.verdict import Reason, Verdict
 
 KEEP_ALIVE = 15.0
-"""Seconds of silence, while a tool call is being assembled, after which a comment is sent."""
+"""Seconds of silence, while something is held back, after which a comment is sent."""
 
-_COMMENT = b": portcullis is holding back a tool call\n\n"
+_COMMENT = b": portcullis is reading ahead\n\n"
 
 
 class Relay:
@@ -142,7 +142,9 @@ class Relay:
                     async with asyncio.timeout(KEEP_ALIVE if window.waits else None):
                         piece = await answer.next_piece()
                 except TimeoutError:
-                    yield _COMMENT
+                    out = window.open() + _COMMENT
+                    exchange.bytes_out += len(out)
+                    yield out
                     continue
                 found = events.feed(unpacker.feed(piece)) if piece else events.end()
                 out = b"".join([window.feed(event) for event in found])

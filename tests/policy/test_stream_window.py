@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def rule_sets(draw: st.DrawFn, actions: Sequence[Action] = (FLAG, REWRITE, BLOCK
 
 def split(whole: str, cuts: Sequence[int]) -> list[str]:
     places = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    return [whole[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [whole[a:b] for a, b in pairwise(places)]
 
 
 def stream(parts: Sequence[str], *, ends: bool = True) -> list[Event]:

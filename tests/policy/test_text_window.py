@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ def rule(scanner: Scanner, mark: str = "r") -> ContentRule:
 
 def pieces(text: str, cuts: Sequence[int]) -> list[str]:
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(places)]
 
 
 def scan(rules: Sequence[ContentRule], parts: Sequence[str]) -> tuple[TextWindow, list[Seen]]:
