@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.testing_answers import Say, Tool
+from gateway.testing.answers import Say, Tool
 
 if TYPE_CHECKING:
     from openai import OpenAI

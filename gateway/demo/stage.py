@@ -11,9 +11,9 @@ from typing import Any
 
 from gateway.demo.scenes import Outcome, Scene
 from gateway.identity.gateway_key import hash_of, new_key
-from gateway.testing_answers import Say
-from gateway.testing_gateway import RunningGateway
-from gateway.testing_upstream import FakeProvider, Seen
+from gateway.testing.answers import Say
+from gateway.testing.gateway import RunningGateway
+from gateway.testing.provider import FakeProvider, Seen
 
 
 @dataclass(slots=True)

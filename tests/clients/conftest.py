@@ -10,9 +10,9 @@ import pytest
 from tests.clients.cases import CASES, SAYS
 
 from gateway.identity.gateway_key import hash_of, new_key
-from gateway.testing_answers import Say
-from gateway.testing_gateway import RunningGateway
-from gateway.testing_upstream import FakeProvider, Raw, Seen
+from gateway.testing.answers import Say
+from gateway.testing.gateway import RunningGateway
+from gateway.testing.provider import FakeProvider, Raw, Seen
 
 FLAVOURS = ("openai_chat", "openai_responses", "anthropic_messages")
 SIDES = ("python", "node", "ai")

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway import testing_answers as answers
-from gateway.testing_answers import Say
+from gateway.testing import answers
+from gateway.testing.answers import Say
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Public helpers for tests of rules: exchanges and calls without a network.
 
-The fake upstream that replays transcripts is in `gateway/testing_upstream.py`.
+The fake upstream that replays transcripts is in `gateway/testing/provider.py`.
 """
 
 from __future__ import annotations
