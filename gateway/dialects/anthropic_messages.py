@@ -12,6 +12,7 @@ from gateway.dialects.anthropic_request import AnthropicCall
 from gateway.dialects.anthropic_stream import AnthropicStream
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit
 from gateway.dialects.jsondoc import parse_answer, parse_object
+from gateway.dialects.paths import plain_path
 from gateway.message import Headers, Request
 
 _TYPES = {
@@ -38,7 +39,7 @@ class AnthropicMessages:
 
     def decode(self, request: Request, body: bytes) -> Call:
         """Raises CallerError where the body is no JSON object that can be read one way."""
-        counting = request.path.rstrip("/").endswith("/count_tokens")
+        counting = plain_path(request.path).endswith("/count_tokens")
         return AnthropicCall(parse_object(body), "count_tokens" if counting else "chat")
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:

@@ -34,7 +34,6 @@ _FORMAT_FIELDS = frozenset(
         "inference_geo",
         "max_tokens",
         "messages",
-        "metadata",
         "model",
         "service_tier",
         "speed",

@@ -34,7 +34,7 @@ from gateway.dialects.base import (
     Unscannable,
 )
 from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient
-from gateway.dialects.leaf_parts import apply_leaves, leaf_parts
+from gateway.dialects.leaf_parts import RawFrame, apply_leaves, leaf_parts, raw_frame, write_raw
 from gateway.dialects.reading import mapping, string
 from gateway.dialects.sse import encode
 
@@ -48,8 +48,6 @@ _DELTA_TEXTS = {
     "compaction_delta": ("content", Surface.OUTPUT, False),
 }
 """Where a delta has its text, whose surface that is, and whether it is signed."""
-
-_UNREADABLE = (Unscannable("body", Surface.OUTPUT, "event"),)
 
 
 class AnthropicStream(AnswerStream):
@@ -72,9 +70,10 @@ class AnthropicStream(AnswerStream):
         try:
             payload = loads_lenient(event.data)
         except ValueError:
-            return Frame(event, unscannable=_UNREADABLE)
+            payload = None
         if type(payload) is not dict:
-            return Frame(event, payload, unscannable=_UNREADABLE)
+            self._leaves += 1
+            return raw_frame(event, f"leaf{self._leaves}", GROUP)
         frame = BlockFrame(event, payload, message=self._message)
         reading = self._readings.get(string(payload.get("type")))
         if reading is None:
@@ -246,7 +245,7 @@ class AnthropicStream(AnswerStream):
 
     def write(self, frame: Frame) -> bytes:
         if not isinstance(frame, BlockFrame):
-            return frame.event.raw
+            return write_raw(frame) if isinstance(frame, RawFrame) else frame.event.raw
         kind = frame.payload.get("type")
         if kind == "message_start":
             return self._write_message_start(frame)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit
 from gateway.dialects.jsondoc import parse_answer, parse_object
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
+from gateway.dialects.paths import plain_path
 from gateway.dialects.responses_answer import ResponsesAnswer, TokenCount
 from gateway.dialects.responses_request import ResponsesCall
 from gateway.dialects.responses_stream import ResponsesStream
@@ -22,7 +23,7 @@ class OpenAIResponses:
 
     def decode(self, request: Request, body: bytes) -> Call:
         """Raises CallerError where the body is no JSON object that can be read one way."""
-        end = request.path.rstrip("/").rpartition("/")[2]
+        end = plain_path(request.path).rpartition("/")[2]
         operation = "count_tokens" if end == "input_tokens" else "chat"
         return ResponsesCall(parse_object(body), operation, capped=end == "responses")
 

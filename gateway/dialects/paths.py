@@ -10,6 +10,8 @@ from urllib.parse import unquote
 _DIALECTS = {
     "/chat/completions": "openai_chat",
     "/responses": "openai_responses",
+    "/responses/compact": "openai_responses",
+    "/responses/input_tokens": "openai_responses",
     "/embeddings": "openai_embeddings",
     "/messages": "anthropic_messages",
     "/messages/count_tokens": "anthropic_messages",

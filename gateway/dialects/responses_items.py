@@ -135,8 +135,9 @@ class ItemReader(Reader):
         `surface` is that of the model's own words: `assistant` or `output`.
         """
         node = holder[key]
+        unsure = Surface.USER if surface is Surface.ASSISTANT else surface
         if type(node) is not dict:
-            self.unknown(holder, key, Surface.USER, place)
+            self.unknown(holder, key, unsure, place)
             return
         kind = kind_of(node)
         if kind in CALLS:
@@ -144,7 +145,7 @@ class ItemReader(Reader):
         elif handler := self._handlers.get(kind):
             handler(self, node, surface, place)
         else:
-            self.unknown(holder, key, surface, place)
+            self.unknown(holder, key, unsure, place)
 
     def content(self, holder: Any, key: Any, surface: Surface, place: str) -> None:
         """Content that is a string or a list of parts."""

@@ -18,11 +18,10 @@ from gateway.dialects.base import (
     PartKind,
     Surface,
     ToolCall,
-    Unscannable,
     Usage,
 )
 from gateway.dialects.jsondoc import JsonDocument, loads_lenient
-from gateway.dialects.leaf_parts import leaf_parts
+from gateway.dialects.leaf_parts import leaf_parts, raw_frame
 from gateway.dialects.reading import mapping, string
 from gateway.dialects.responses_answer import finish_of, usage_of
 from gateway.dialects.responses_events import Item, ItemFrame, Lane, LanePart
@@ -84,8 +83,6 @@ CLOSING = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
 
-_UNREADABLE = (Unscannable("body", Surface.OUTPUT, "event"),)
-
 
 class ResponsesReader:
     """Keeps what of a stream was read. Its memory grows with the answer, which the closing
@@ -113,9 +110,10 @@ class ResponsesReader:
         try:
             payload = loads_lenient(event.data)
         except ValueError:
-            return Frame(event, unscannable=_UNREADABLE)
+            payload = None
         if type(payload) is not dict:
-            return Frame(event, payload, unscannable=_UNREADABLE)
+            self._leaves += 1
+            return raw_frame(event, f"leaf{self._leaves}", "")
         kind = string(payload.get("type"))
         item = self.items.get(payload.get("output_index", -1))
         frame = ItemFrame(event, payload, item=item)

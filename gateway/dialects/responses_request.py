@@ -35,11 +35,9 @@ _FORMAT_FIELDS = frozenset(
         "parallel_tool_calls",
         "previous_response_id",
         "prompt",
-        "prompt_cache_key",
         "prompt_cache_options",
         "prompt_cache_retention",
         "reasoning",
-        "safety_identifier",
         "service_tier",
         "store",
         "stream",
@@ -51,7 +49,6 @@ _FORMAT_FIELDS = frozenset(
         "top_logprobs",
         "top_p",
         "truncation",
-        "user",
     }
 )
 """Fields that are read by name below, or that hold no text."""

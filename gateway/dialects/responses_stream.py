@@ -14,7 +14,7 @@ from typing import Any
 from gateway.dialects import responses_events as events
 from gateway.dialects.base import AnswerStream, Event, Frame, Surface
 from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient
-from gateway.dialects.leaf_parts import apply_leaves
+from gateway.dialects.leaf_parts import RawFrame, apply_leaves, write_raw
 from gateway.dialects.reading import string
 from gateway.dialects.responses_answer import notice_item, set_arguments
 from gateway.dialects.responses_events import Item, ItemFrame, LanePart
@@ -75,7 +75,7 @@ class ResponsesStream(AnswerStream):
 
     def write(self, frame: Frame) -> bytes:
         if not isinstance(frame, ItemFrame):
-            return frame.event.raw
+            return write_raw(frame) if isinstance(frame, RawFrame) else frame.event.raw
         payload: dict[str, Any] = frame.payload
         kind = string(payload.get("type"))
         if kind == "response.created" and self._begun:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.dialects.base import PartKind, Surface
+from gateway.dialects.base import Event, PartKind, Surface
 from gateway.dialects.jsondoc import JsonDocument, leaf_segments
-from gateway.dialects.leaf_parts import apply_leaves, leaf_parts
+from gateway.dialects.leaf_parts import apply_leaves, leaf_parts, raw_frame, write_raw
 
 
 def test_each_text_begins_and_ends_its_own_lane() -> None:
@@ -28,3 +28,14 @@ def test_replaced_texts_go_back_and_are_reported() -> None:
             part.text = "#"
     assert apply_leaves(parts) == [(Surface.OUTPUT, "two", "#")]
     assert root == {"a": "one", "b": ["#"]}
+
+
+def test_data_that_is_no_json_is_read_as_text_and_named() -> None:
+    event = Event(b"event: e\ndata: {secret\n\n", "e", "{secret")
+    frame = raw_frame(event, "leaf1", "g")
+    assert [part.text for part in frame.parts] == ["{secret", ""]
+    assert [each.what for each in frame.unscannable] == ["body"]
+    assert write_raw(frame) == event.raw
+    frame.parts[0].text = "{######"
+    frame.changed = True
+    assert write_raw(frame) == b"event: e\ndata: {######\n\n"
