@@ -167,8 +167,9 @@ class Pipeline:
 
     @staticmethod
     def _ask_usage(exchange: Exchange) -> None:
+        """A rule that only watches does not change the request for it: it counts estimates."""
         call = call_of(exchange)
-        if call.stream and any(rule.needs_usage for rule in exchange.claim_rules):
+        if call.stream and any(r.needs_usage and not r.shadow for r in exchange.claim_rules):
             call.ask_usage()
 
     async def settle(
