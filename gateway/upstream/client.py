@@ -1,53 +1,106 @@
-"""The one file of the data path that sends HTTP: aiohttp's client behind our own small types."""
+"""Calls to upstreams: connections kept alive in pools, our own small types in and out.
+
+The one place of the data path, with `connection.py`, that sends HTTP.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from dataclasses import dataclass
-
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+from urllib.parse import urlsplit
 
 from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
+from gateway.upstream.connection import BrokenError, Connection
 from gateway.verdict import Reason
 
-_NO_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+KEEP_IDLE = 30.0
+"""Seconds after which an idle connection is not used again: below the usual limits of servers
+(nginx keeps 75 s, load balancers 60 s), so that few calls meet a connection just closed."""
+
+MAX_IDLE = 256
+"""Idle connections kept to one upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, and between two pieces of an answer (the first one included)."""
+    """Seconds: to connect, and of silence (before the answer's head, between two pieces)."""
 
     connect: float = 10.0
     read: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    host: str
+    port: int
+    tls: bool
+    authority: str  # the Host header
+    prefix: str  # the base URL's path
+
+
+class _Pool:
+    """Connections to one origin; the one used last is used first."""
+
+    def __init__(self, origin: _Origin, context: ssl.SSLContext | None) -> None:
+        self.origin = origin
+        self._context = context
+        self._idle: deque[Connection] = deque()
+        self._all: set[Connection] = set()
+
+    async def take(self, timeout: float, *, fresh: bool = False) -> tuple[Connection, bool]:
+        """A connection, and whether it was used before. Raises OSError or TimeoutError."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._idle and not fresh:
+            connection = self._idle.pop()
+            if connection.closed:
+                continue
+            if now - connection.idle_since <= KEEP_IDLE:
+                return connection, True
+            connection.abort()
+        origin = self.origin
+        async with asyncio.timeout(timeout):
+            _, made = await loop.create_connection(
+                lambda: Connection(self._give_back),
+                origin.host,
+                origin.port,
+                ssl=self._context,
+                server_hostname=origin.host if origin.tls else None,
+            )
+        self._all.add(made)
+        return made, False
+
+    def _give_back(self, connection: Connection, reusable: bool) -> None:
+        if reusable and not connection.closed and len(self._idle) < MAX_IDLE:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+            return
+        self._all.discard(connection)
+
+    def close(self) -> None:
+        for connection in list(self._all):
+            connection.abort()
+
+
 class Client:
-    """Connections to all upstreams of one worker. Must be opened in the event loop."""
+    """Connections to all upstreams of one worker."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        self._bases: dict[str, str] = {}
+        self._pools: dict[str, _Pool] = {}
+        self._context: ssl.SSLContext | None = None
 
     async def open(self) -> None:
-        connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=60, keepalive_timeout=60, ssl=ssl.create_default_context()
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            skip_auto_headers=_NO_AUTO_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            raise_for_status=False,
-            read_bufsize=256 * 1024,
-        )
+        """Load the system's certificates, once."""
+        self._context = ssl.create_default_context()
+        self._context.set_alpn_protocols(["http/1.1"])
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for pool in self._pools.values():
+            pool.close()
+        await asyncio.sleep(0)  # aborted transports tell their protocols in the next turn
 
     async def send(
         self,
@@ -61,6 +114,10 @@ class Client:
     ) -> UpstreamReply:
         """Send a request, return the answer's head.
 
+        A kept connection that turns out to be closed before anything of the answer came is
+        replaced by a fresh one, once, if nothing can have been done yet: the method is safe, or
+        the upstream closed it before our request could reach it.
+
         Args:
             base: the upstream's URL without a trailing slash; `target` is put behind it as it is.
             max_answer: bytes that `read()` takes at most.
@@ -68,67 +125,93 @@ class Client:
         Raises:
             UpstreamError: 502 where it cannot be reached, 504 where it does not answer in time.
         """
-        assert self._session is not None
+        pool = self._pool(base)
+        data = _encode(method, pool.origin, target, headers, body)
         try:
-            answer = await self._session.request(
-                method,
-                URL(base + target, encoded=True),
-                data=body or None,
-                headers=CIMultiDict(headers.items),
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=timeouts.connect, sock_read=timeouts.read
-                ),
-            )
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            connection, used = await pool.take(timeouts.connect)
+            try:
+                await self._exchange(connection, data, method, timeouts)
+            except BrokenError as error:
+                if not used or error.begun or method not in ("GET", "HEAD", "OPTIONS"):
+                    raise
+                connection, _ = await pool.take(timeouts.connect, fresh=True)
+                await self._exchange(connection, data, method, timeouts)
+        except (OSError, BrokenError) as error:
             raise _upstream_error(error, timeouts) from error
         return UpstreamReply(
-            answer.status,
-            Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.raw_headers),
-            read=lambda: _read(answer, timeouts, max_answer),
-            next_piece=lambda: _next_piece(answer, timeouts),
-            close=answer.close,
+            connection.status,
+            Headers(connection.headers),
+            read=lambda: _read(connection, timeouts, max_answer),
+            next_piece=lambda: _next_piece(connection, timeouts),
+            close=connection.abort_unless_done,
         )
 
+    @staticmethod
+    async def _exchange(
+        connection: Connection, data: bytes, method: str, timeouts: Timeouts
+    ) -> None:
+        connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
+        try:
+            await connection.head()
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
 
-async def _read(answer: aiohttp.ClientResponse, timeouts: Timeouts, limit: int) -> bytes:
-    content = answer.content
+    def _pool(self, base: str) -> _Pool:
+        pool = self._pools.get(base)
+        if pool is None:
+            parts = urlsplit(base)
+            tls = parts.scheme == "https"
+            host = parts.hostname or ""
+            port = parts.port or (443 if tls else 80)
+            origin = _Origin(host, port, tls, parts.netloc, parts.path.rstrip("/"))
+            pool = self._pools[base] = _Pool(origin, self._context if tls else None)
+        return pool
+
+
+def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: bytes) -> bytes:
+    """The request's bytes. The caller's headers keep their order and spelling."""
+    lines = [f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items]
+    if body or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(body)}\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1") + body
+
+
+async def _read(connection: Connection, timeouts: Timeouts, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    try:
-        while piece := await content.readany():
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                answer.close()
-                raise UpstreamError(
-                    Reason.ANSWER_MALFORMED,
-                    f"The provider's answer is larger than the {limit:,} bytes that this gateway "
-                    "reads.",
-                    retryable=False,
-                )
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise _upstream_error(error, timeouts) from error
+    while piece := await _next_piece(connection, timeouts):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            connection.abort()
+            raise UpstreamError(
+                Reason.ANSWER_MALFORMED,
+                f"The provider's answer is larger than the {limit:,} bytes this gateway reads.",
+                retryable=False,
+            )
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _next_piece(answer: aiohttp.ClientResponse, timeouts: Timeouts) -> bytes:
+async def _next_piece(connection: Connection, timeouts: Timeouts) -> bytes:
     try:
-        return await answer.content.readany()
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        return await connection.piece()
+    except (OSError, BrokenError) as error:
         raise _upstream_error(error, timeouts) from error
 
 
 def _upstream_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
     """Our words for what went wrong; the address stays out of them."""
-    if isinstance(error, asyncio.TimeoutError):
+    if isinstance(error, TimeoutError):
         return UpstreamError(
             Reason.UPSTREAM_TIMEOUT,
-            f"The provider did not answer in time ({timeouts.read:g} s between two pieces, "
+            f"The provider did not answer in time ({timeouts.read:g} s of silence, "
             f"{timeouts.connect:g} s to connect).",
             status=504,
         )
+    why = str(error) if isinstance(error, BrokenError) else type(error).__name__
     return UpstreamError(
-        Reason.UPSTREAM_UNREACHABLE,
-        f"The provider could not be reached or broke off ({type(error).__name__}).",
+        Reason.UPSTREAM_UNREACHABLE, f"The provider could not be reached or broke off ({why})."
     )
