@@ -214,6 +214,8 @@ class Relay:
         exchange.status = answer.status
         length = answer.headers.get("content-length")
         total = int(length) if length.isdigit() else None
+        if total is not None:
+            headers.add("content-length", length)
         return Reply(answer.status, headers, self._unread(exchange, answer, total))
 
     async def _unread(

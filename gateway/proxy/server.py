@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -19,6 +20,22 @@ Read = Callable[[int], Awaitable[bytes]]
 Handle = Callable[[Request, Read], Awaitable[Reply]]
 
 _log = logging.getLogger("portcullis.proxy")
+
+
+class _AsGiven(CIMultiDict[str]):
+    """Headers to which aiohttp adds no `Server` and no `Content-Type` of its own making."""
+
+    def setdefault(self, key: str, default: str = "") -> str:
+        return self.get(key, default)
+
+
+AnyResponse = TypeVar("AnyResponse", bound=web.StreamResponse)
+
+
+def _dressed(response: AnyResponse, reply: Reply) -> AnyResponse:
+    """aiohttp copies the headers it is given into a dictionary of its own class."""
+    response._headers = _AsGiven(reply.headers.items)
+    return response
 
 
 class DataServer:
@@ -64,9 +81,7 @@ class DataServer:
 
         reply = await self._handle(request, read)
         if isinstance(reply.body, bytes):
-            return web.Response(
-                status=reply.status, headers=CIMultiDict(reply.headers.items), body=reply.body
-            )
+            return _dressed(web.Response(status=reply.status, body=reply.body), reply)
         return await _stream(http, reply, reply.body)
 
 
@@ -92,7 +107,7 @@ async def _read_body(http: web.BaseRequest, limit: int) -> bytes:
 async def _stream(
     http: web.BaseRequest, reply: Reply, pieces: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=CIMultiDict(reply.headers.items))
+    response = _dressed(web.StreamResponse(status=reply.status), reply)
     try:
         await response.prepare(http)
         async for piece in pieces:
