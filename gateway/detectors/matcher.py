@@ -25,6 +25,9 @@ from gateway.detectors.regex_tree import ANYTHING, Untranslatable, loosen, unfin
 LONGEST = 512
 """Characters: the longest match that is found whatever way a stream is cut (DESIGN 1.3)."""
 
+LOOK_BEHIND = 64
+"""Characters before a match that a pattern may look at; as policy/content_rule.py has it."""
+
 _MEMORY = 64 << 20  # bytes a compiled expression may take; a Set whose DFA is starved misses
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RETRIES = 64  # candidates that may fail in a row before the plain search takes over
@@ -143,8 +146,7 @@ def _growing(endings: list[str]) -> Expression:
 class Matcher:
     """Many patterns at once. `hits` gives their positions in the list that it was built with."""
 
-    def __init__(self, patterns: Sequence[Pattern], longest: int = LONGEST) -> None:
-        self.longest = longest
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._ascii = _Filter(patterns, True)
         self._any = _Filter(patterns, False)
 
@@ -160,22 +162,21 @@ class Matcher:
         return self._any.set.Match(encode(text)) or ()
 
     def hold(self, text: str, start: int = 0) -> int:
-        """Where a match of any pattern may be growing at the end of `text`: see Scanner.hold."""
+        """Where, at `start` or behind it, a match of any pattern may be growing at the end of
+        `text`; see Scanner.hold."""
         size = len(text)
         if start >= size:
             return size
-        begin = start
         # One character more, so that what stands before the first one can be seen.
-        tail = text[max(0, begin - 1) :]
+        begin = max(0, start - 1)
+        tail = text[begin:] if begin else text
         data = encode(tail)
-        first = len(encode(tail[0])) if begin else 0
-        which = self._ascii if len(data) == len(tail) else self._any
-        found = which.growing.start(data, first, len(data))
-        if found < 0:
-            return size
         if len(data) == len(tail):
-            return size - len(tail) + found
-        return size - len(data[found:].decode())
+            found = self._ascii.growing.start(data, start - begin, len(data))
+            return size if found < 0 else begin + found
+        first = len(encode(tail[: start - begin]))
+        found = self._any.growing.start(data, first, len(data))
+        return size if found < 0 else size - len(data[found:].decode())
 
 
 class CompiledPattern(Protocol):
@@ -193,23 +194,29 @@ class Quick:
     coarser expression never starts behind the pattern's own leftmost match, so going from one
     candidate to the next meets every match in order. A pattern that can match the empty string
     must not be given.
+
+    `begin` is the code point from which matches count, for callers that cannot pass it: it is
+    set before such a call and put back to 0 behind it. Nothing here awaits.
     """
 
-    __slots__ = ("_any", "_ascii", "_pattern")
+    __slots__ = ("_any", "_ascii", "_pattern", "begin")
 
     def __init__(self, source: Pattern, compiled: CompiledPattern) -> None:
         self._pattern = compiled
+        self.begin = 0
         regex, flags = source.regex, source.flags
         self._ascii = Expression(derive(regex, flags, loosen, only_ascii=True, last=ANYTHING))
         self._any = Expression(derive(regex, flags, loosen, only_ascii=False, last=ANYTHING))
 
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:
-        """All matches, left to right; `timeout` is there for callers of `regex` only."""
+        """All matches that start at `begin` or behind it, left to right; what stands before can
+        be seen by look-behinds. `timeout` is there for callers of `regex` only."""
         data = encode(text)
         ascii_only = len(data) == len(text)
         rough = self._ascii if ascii_only else self._any
         size = len(data)
-        at = place = 0  # the same position, in bytes and in code points
+        place = self.begin  # the same position in code points, and in bytes
+        at = place if ascii_only else len(encode(text[:place]))
         failed = 0
         while at < size:
             found = rough.start(data, at, size)

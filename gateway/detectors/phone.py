@@ -70,12 +70,16 @@ def patterns(regions: Iterable[str]) -> list[Pattern]:
 
 
 class QuickPhone:
-    """Stands in for a `PhoneRecognizer`: same entity, score, regions and spans."""
+    """Stands in for a `PhoneRecognizer`, or for one of South Africa's: same entity, score and
+    spans. Numbers count that start at `begin` or behind it."""
 
     def __init__(self, recognizer: Any) -> None:
         self.supported_entities: list[str] = recognizer.supported_entities
+        self.begin = 0
         self._score: float = recognizer.SCORE
         self._leniency = recognizer.leniency
+        self._recognizer = recognizer
+        self._classified = hasattr(recognizer, "target_classification")
         self._regions = [
             (region, re.compile("|".join(_parts(region)), re.IGNORECASE))
             for region in recognizer.supported_regions
@@ -94,6 +98,16 @@ class QuickPhone:
         ]
         return EntityRecognizer.remove_duplicates(results)
 
+    def _counts(self, number: Any) -> bool:
+        """Whether the recognizer takes a number: South Africa's look at the sort of line."""
+        if not self._classified:
+            return True
+        recognizer = self._recognizer
+        return bool(
+            phonenumberutil.region_code_for_number(number) == recognizer.REGION
+            and recognizer._classify(number) == recognizer.target_classification
+        )
+
     def _spans(
         self,
         text: str,
@@ -110,7 +124,7 @@ class QuickPhone:
         """
         reader = PhoneNumberMatcher(text, region, leniency=self._leniency)
         found: list[tuple[int, int]] = []
-        index = 0
+        index = self.begin
         while True:
             if index not in cuts:
                 cuts[index] = _cut(text, index)
@@ -123,7 +137,8 @@ class QuickPhone:
                 continue
             match = reader._extract_match(candidate, start)
             if match is not None:
-                found.append((match.start, match.end))
+                if self._counts(match.number):
+                    found.append((match.start, match.end))
                 if match.start == start and match.end == index:
                     whole.add(start)
                 index = match.end

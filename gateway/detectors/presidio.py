@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from gateway.detectors.matcher import LONGEST, Matcher, Pattern, Quick
+from gateway.detectors.matcher import LONGEST, LOOK_BEHIND, Matcher, Pattern, Quick
 from gateway.detectors.presidio_entities import ENTITIES
-from gateway.detectors.regex_tree import Untranslatable, width
+from gateway.detectors.regex_tree import width
 from gateway.verdict import Finding
 
 DEFAULT_THRESHOLD = 0.4
@@ -46,7 +46,7 @@ class PresidioScanner:
         self.version = (
             f"presidio-{version('presidio-analyzer')}:{','.join(names)}:{threshold or 'default'}"
         )
-        self._recognizers: list[Any] = []
+        self._recognizers: list[_Recognizer] = []
         self._owner: list[int] = []  # pattern number -> recognizer number
         patterns: list[Pattern] = []
         for name in names:
@@ -54,28 +54,63 @@ class PresidioScanner:
             patterns += filters
             self._owner += [len(self._recognizers)] * len(filters)
             self._recognizers.append(recognizer)
-        self._matcher = Matcher(patterns, self.longest)
+        self._matcher = Matcher(patterns)
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All findings of at least the threshold, by start; those that overlap are one."""
+        if start > LOOK_BEHIND:
+            cut = start - LOOK_BEHIND
+            return [
+                Finding(f.entity, f.start + cut, f.end + cut, f.score)
+                for f in self._find(text[cut:], LOOK_BEHIND)
+            ]
+        return self._find(text, start)
+
+    def _find(self, text: str, start: int) -> Sequence[Finding]:
         hits = self._matcher.hits(text)
         if not hits:
             return ()
-        results: list[Any] = []
-        for number in {self._owner[hit] for hit in hits}:
-            recognizer = self._recognizers[number]
-            results += recognizer.analyze(text, recognizer.supported_entities, None)
+        kept: list[Finding] = []
         least = self._least
-        kept = [
-            Finding(result.entity_type, result.start, result.end, result.score)
-            for result in results
-            if result.score >= least[result.entity_type] and result.start >= start
-        ]
+        for number in {self._owner[hit] for hit in hits}:
+            kept += [
+                Finding(result.entity_type, result.start, result.end, result.score)
+                for result in self._recognizers[number].results(text, start)
+                if result.score >= least[result.entity_type] and result.start >= start
+            ]
         return united(kept)
 
     def hold(self, text: str, start: int = 0) -> int:
         """See Scanner.hold."""
         return self._matcher.hold(text, start)
+
+
+class _Recognizer:
+    """One of Presidio's recognizers, asked for what begins behind some place."""
+
+    __slots__ = ("_entities", "_parts", "_recognizer")
+
+    def __init__(self, recognizer: Any, parts: Sequence[Any]) -> None:
+        self._recognizer = recognizer
+        self._entities = recognizer.supported_entities
+        self._parts = parts  # what has a `begin`; none where it cannot be told where to begin
+
+    def results(self, text: str, start: int) -> Any:
+        """Presidio's results in `text`; nothing that begins before `start` hides one."""
+        if not start:
+            return self._recognizer.analyze(text, self._entities, None)
+        if not self._parts:
+            # IBAN: its expression looks back one character, for a capital or a digit, and
+            # begins with a capital.
+            before = "0" if text[start - 1].isascii() and text[start - 1].isalnum() else " "
+            text = " " * (start - 1) + before + text[start:]
+        for part in self._parts:
+            part.begin = start
+        try:
+            return self._recognizer.analyze(text, self._entities, None)
+        finally:
+            for part in self._parts:
+                part.begin = 0
 
 
 def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -121,29 +156,25 @@ def _presidio() -> Any:
     return predefined_recognizers
 
 
-def _prepare(name: str, least: float) -> tuple[Any, list[Pattern]]:
+def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
     """A recognizer with its patterns replaced by quick ones where that is safe, and its filter."""
     recognizer = getattr(_presidio(), name)()
     if not hasattr(recognizer, "patterns"):
         from gateway.detectors import phone
 
-        filters = phone.patterns(recognizer.supported_regions)
-        quick = name == "PhoneRecognizer"  # the South African ones have rules of their own
-        return (phone.QuickPhone(recognizer) if quick else recognizer), filters
+        quick = phone.QuickPhone(recognizer)
+        return _Recognizer(quick, [quick]), phone.patterns(recognizer.supported_regions)
     if not _validates(recognizer):
         # A pattern below the threshold cannot matter: its results are dropped, and what they
         # would have hidden as duplicates scores no more than they do.
         recognizer.patterns = [p for p in recognizer.patterns if p.score >= least]
     flags = int(recognizer.global_regex_flags)  # those of `regex`; these three are as in `re`
     flags &= int(re.IGNORECASE | re.MULTILINE | re.DOTALL)
-    sources = []
-    own = []
-    for pattern in recognizer.patterns:
-        source = Pattern(pattern.regex, flags)
-        sources.append(source)
-        own.append(_quick(pattern, source, recognizer.global_regex_flags))
-    recognizer.patterns = own  # copies: the originals are shared by all of a class
-    return recognizer, sources
+    sources = [Pattern(pattern.regex, flags) for pattern in recognizer.patterns]
+    # Copies: the originals are shared by all of a class.
+    recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
+    parts = [] if name == "IbanRecognizer" else _quicken(recognizer, sources)
+    return _Recognizer(recognizer, parts), sources
 
 
 def _validates(recognizer: Any) -> bool:
@@ -153,17 +184,18 @@ def _validates(recognizer: Any) -> bool:
     return type(recognizer).validate_result is not PatternRecognizer.validate_result
 
 
-def _quick(pattern: Any, source: Pattern, flags: int) -> Any:
-    """A copy of a Presidio pattern whose compiled expression is looked for by way of RE2."""
+def _quicken(recognizer: Any, sources: Sequence[Pattern]) -> list[Quick]:
+    """Let a recognizer's expressions be looked for by way of RE2."""
     import regex  # type: ignore[import-untyped]
 
-    pattern = copy.copy(pattern)
-    try:
-        least, _ = width(source.regex, source.flags)
-    except Untranslatable:
-        least = 0
-    if least > 0:
+    flags = recognizer.global_regex_flags
+    parts = []
+    for pattern, source in zip(recognizer.patterns, sources, strict=True):
+        if width(source.regex, source.flags)[0] == 0:
+            raise ValueError(f"{recognizer.name} has a pattern that can match nothing at all")
+        quick = Quick(source, regex.compile(pattern.regex, flags=flags))
         # Presidio compiles anew where these two do not fit, and asks only for `finditer`.
-        pattern.compiled_regex = Quick(source, regex.compile(pattern.regex, flags=flags))
+        pattern.compiled_regex = quick
         pattern.compiled_with_flags = flags
-    return pattern
+        parts.append(quick)
+    return parts

@@ -2,18 +2,29 @@
 
 A signature's weight is the chance, on its own, that the text around it tries to steer the
 model; those of one passage are combined (signatures.py). A weight of 0.5 and more acts alone.
-Patterns are read with case ignored, over normalised text. `S` stands between words and takes
-any white space and punctuation; `GAP` takes a few words more.
+Patterns are read with case ignored, over normalised text; their vocabulary is in
+signature_words.py. A data table: it is longer than other files may be.
 
-Weights were set by hand on ../shared/data/dev and are measured in docs/kinds/injection.md.
+Weights were set by hand on ../shared/data/dev; docs/kinds/injection.md says how well they do.
 """
 
-# ruff: noqa: RUF001 - other scripts are part of it
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.detectors.normalise import normalise
+from gateway.detectors.signature_words import (
+    DROP,
+    EARLIER,
+    ORDERS,
+    OTHER_SCRIPTS,
+    SAID,
+    SECRETS,
+    SHOW,
+    URGENT,
+    S,
+    W,
+    gap,
+)
 
 
 class Signature(NamedTuple):
@@ -36,125 +47,6 @@ GROUPS = {
 }
 """Group -> what it is called in a message to a person."""
 
-S = r"[\W_]+"
-W = r"[^\W_]+"
-
-
-def gap(words: int) -> str:
-    """Up to so many words in between, with what separates them."""
-    return rf"(?:{S}{W}){{0,{words}}}{S}"
-
-
-DROP = (
-    r"(?:ignor(?:e|es|ed|ing)|disregard(?:ing)?|forget(?:ting)?|bypass(?:ing)?|overrid(?:e|ing)"
-    r"|overrule|neglect|dismiss|discard|overlook|set aside|cast aside|put aside|abandon|nullify"
-    r"|erase|delete|cancel|skip|drop|unlearn|do(?:es)? n[o']t (?:follow|obey|listen to|adhere to"
-    r"|comply with|pay attention to|consider)|don'?t (?:follow|obey|listen to|adhere to"
-    r"|comply with|pay attention to|consider)|stop (?:following|obeying)|pay no (?:attention|heed)"
-    r" to|refrain from following|replace|violate|break|deviate from|leave behind)"
-)
-EARLIER = (
-    r"(?:previous(?:ly)?|prior|preceding|earlier|above|aforementioned|foregoing|former|past"
-    r"|existing|original|initial|before|so far|last|old|up to now|until now)"
-)
-ORDERS = (
-    r"(?:instruct(?:ion|ions|ed)|instrucitons|directions?|directives?|prompts?|rules?|guidelines?"
-    r"|guidance|commands?|orders?|constraints?|restrictions?|programming|polic(?:y|ies)"
-    r"|guardrails?|safeguards?|safety (?:protocols?|measures?|settings?)|protocols?"
-    r"|filters?|assignments?|tasks?)"
-)
-SAID = r"(?:context|text|messages?|conversations?|content|requests?|inputs?|data|information)"
-WHOLE = r"(?:all|any|every|each|everything|anything|the|your|my|these|those|this|that|whatever)"
-MODEL = (
-    r"(?:ai|a\.i\.|llm|language model|assistant|chat ?bot|chatgpt|gpt|copilot|claude|gemini|agent"
-    r"|model|bot|system)"
-)
-PROMPT = (
-    r"(?:system|initial|original|hidden|secret|developer|internal|base|pre-?|core|starting|first"
-    r"|previous|prior|above|own|custom|full|entire|complete|exact|confidential|underlying)"
-)
-SHOW = (
-    r"(?:reveal|show|print|repeat|output|display|tell|give|share|leak|dump|disclose|expose|return"
-    r"|recite|reproduce|provide|write|list|state|summari[sz]e|describe|translate|spell|copy"
-    r"|paste|type|echo|what (?:is|are|was|were)|what's|read|say|append|include|paraphrase|encode)"
-)
-SECRETS = (
-    r"(?:api[ _-]?keys?|passwords?|credentials?|secrets?|env(?:ironment)?[ _-]?var(?:iable)?s?"
-    r"|\.env|access[ _-]?tokens?|private[ _-]?keys?|ssh[ _-]?keys?|id_rsa|cookies"
-    r"|chat history|conversation history|(?:entire|full|whole|this) conversation|system prompt"
-    r"|session tokens?|auth(?:entication)? tokens?|\.aws/credentials|/etc/passwd"
-    r"|personal (?:data|information)|user data|customer data|confidential (?:data|information))"
-)
-
-# Cheap expressions for the rarest thing that a signature needs. Few of them occur in ordinary
-# texts, which is what keeps the common pass over all of them at some microseconds a kilobyte.
-KEYS: dict[str, str] = {
-    "system-prompt": rf"\b{PROMPT}{S}(?:{W}{S}){{0,2}}(?:prompt|instruct|message|rules|guideline|directive|config|settings|context|text|polic|constraint)",
-    "drop": rf"\b{DROP}|\b(?:halt|pause|suspend|cease|put on hold|forego|sideline|depriorit)",
-    "forget": r"\b(?:ignor|disregard|forget|bypass|overrid|overlook|discard|abandon|dismiss|erase|delete|unlearn)",
-    "orders": rf"\b(?:{ORDERS}|mission|request|objective|activit|operation)",
-    "new": r"\b(?:new|updated|revised|real|actual|true|additional|special|next|latest|modified)[\W_]+(?:system|set of|primary|main|instruct|directive|orders?|objective|commands?|prompt|rules|mission|assignment)",
-    "your-new": rf"\byour{S}(?:new|next|only|sole|primary|real|true|actual|main|current|immediate|number one|top){S}",
-    "from-now": r"\b(?:from (?:now|this|here)|henceforth|starting now|going forward)\b",
-    "supersede": r"\b(?:supersed|overrid|tak(?:e|es|ing) p|replac|void)",
-    "adhere": r"\b(?:adhere|follow|obey|execute|comply|carry out|perform)\b",
-    "priority": r"\b(?:priority|importance|attention|urgent|critical|crucial|essential|vital|imperative|immediate|important|mandatory|primary)\b",
-    "focus": r"\b(?:focus|attention|gears|efforts?|energy|resources|mind)\b",
-    "halt": r"\b(?:drop|stop|halt|pause|cease|abort|interrupt|suspend)[\W_]+(?:everything|what|all|any|your)",
-    "start-over": r"\b(?:start over|reset yourself|reboot|clear your|new (?:chat|conversation|session|statement|task|prompt|topic)|begin a new|let'?s start)",
-    "instead": r"\b(?:instead|just|simply|only|now)[\W_]+(?:say|print|output|write|respond|reply|answer|tell|return)\b",
-    "foreign": r"\b(?:verg[ie]ss|ignor(?:ier|[aeiozr])|missacht|ubersp|lass|oublie|neglige|ne ti?en|olvid|omit|descart|haz caso|dimentic|scorda|esquec|desconsid|zaborav|zanem|zapomn|ignoruj|zignor|pomin|neg[ei]|vergeet|glem|glom|unohda|ohita|onceki|tum|butun)",
-    "mode": r"\bmode\b",
-    "authority": r"\b(?:openai|anthropic|google|developer|creator|admin|root user|superuser|programmer|owner)",
-    "show": r"\b(?:reveal|show|print|repeat|output|display|tell me|give me|share|leak|dump|disclose|expose|return|recite|summari[sz]e|spell|copy|paste|echo|what (?:is|are|was|were)|what's|list)[\W_]+(?:[^\W_]+[\W_]+){0,3}your\b",
-    "above": r"\b(?:above|before this|prior to this|previous|preceding|(?:beginning|starting) with|verbatim|word for word|so far|from the (?:start|beginning|top)|you (?:were|have been) given|exactly as|in a code ?block)\b",
-    "you-are": r"\b(?:begin|start)\w*[\W_]+(?:with|from|the|you)",
-    "secrets": rf"{SECRETS}|\.ssh|id_rsa|\.aws|\.env|credentials|/etc/|\.npmrc|\.netrc|mcp\.json|\.kube|read_secret|(?:api|private|secret|access|encryption) keys?|environment variables",
-    "curl": r"\b(?:curl|wget|nc|ncat)\b",
-    "ai": r"\b(?:ai|llm|language model|chat ?bot|automated system)s?\b",
-    "tell-user": r"\b(?:do not|don'?t|never|without|must not|should not|avoid)[\W_]+(?:[^\W_]+[\W_]+){0,2}(?:tell|inform|mention|notify|alert|reveal|disclos|show|let|ask|warn)",
-    "use-tool": r"\b(?:before|when(?:ever)?|after|prior to|(?:each|every) time)[\W_]+(?:you[\W_]+)?"
-    r"(?:us|call|run|invok|execut)",
-    "consent": r"\bwithout\b",
-    "use-tool-name": r"\b(?:call|invoke|use|execute|run|trigger)[\W_]+(?:the[\W_]+|your[\W_]+)?[a-z]+_",
-    "remember": r"\b(?:remember|memori[sz]e|store|save|keep)\b",
-    "rate": r"(?:with|that)[\W_]*[\"'`]",
-    "approve": r"\b(?:approve|authori[sz]e|confirm|grant|allow|accept)\b",
-    "freed": r"\b(?:free[d]?|broken free|break free|liberated|unbound|unshackled|released|escaped|exempt|bound)[\W_]+(?:from|of|by)\b",
-    "limits": r"\b(?:restriction|censorship|moral|ethic|content (?:polic|filter|guideline)|guardrail|safeguard|inhibition|safety|usage polic)",
-    "refuse": r"\b(?:refus|reject|declin|deny|denies|say(?:ing)? (?:no|you|that you|.?i)|apologi[sz]e|warn|morali[sz]|lecture)",
-    "vendor": r"\b(?:open ?ai|chatgpt|anthropic|google|company)",
-    "bypass": r"\b(?:bypass|circumvent|evade|defeat|disable|turn off|deactivate|get around|remove|jailbreak|break)\b",
-    "character": r"\bcharacter\b|\bnever[\W_]+(?:leave|break)",
-    "unbound": r"\b(?:unfiltered|uncensored|unrestricted|amoral|unethical|evil|jailbroken|(?:no|without|any) (?:restrictions|rules|limit|filters?|morals?|ethics)|dan|developer mode|opposite mode)",
-    "act": r"\b(?:act as|pretend|role-?play|simulate|play the role|immerse yourself|impersonate|become)\b",
-    "you-are-now": r"\byou are[\W_]+(?:now|no longer|henceforth)\b",
-    "chatgpt": r"\b(?:chatgpt|gpt|classic|normal(?:ly)?|standard|jailbroken|unfiltered|opposite|dan)\b",
-    "disclaimer": r"\b(?:as an ai|an ai language|language model|warnings?|disclaimers?|i'?m sorry|i cannot|ethical (?:concerns|guidelines)|illegal or unethical|assistant)\b",
-    "comment": r"<!--",
-    "decode": r"\b(?:decod|decrypt|decipher|deobfuscat|unscramble|convert|interpret|translate)",
-    "code": r"\b(?:base ?\d{2,4}|rot-?\d{1,2}|atbash|caesar|hex|morse|binary|leet|braille|ecoji|zalgo|nato|uuencod|quoted-printable|ascii85|pig latin|vigenere|rail ?fence|[345]-rail|decode|decrypt|cipher)",
-}
-
-# In the spelling that normalising gives them, which is made at import.
-OTHER_SCRIPTS = normalise(
-    "(?:"
-    "(?:忽略|无视|忘记|忘掉|不要理会|跳过|无需遵守|忽視|無視|忘れ)[^。\\n]{0,12}"
-    "(?:指令|指示|说明|規則|规则|命令|提示|要求|内容|对话|約束|限制)"
-    "|(?:指令|指示|说明|规则|命令|指示|プロンプト|ルール)[^。\\n]{0,8}(?:忽略|无视|忘记|無視|忘れ)"
-    "|(?:지시|명령|규칙|프롬프트|지침|안내)[^.\\n]{0,10}(?:무시|잊어|따르지)"
-    "|(?:забуд(?:ь|ьте)|(?:про)?игнорир(?:уй|уйте|овать)|не обращай(?:те)? внимания на|отмени(?:те)?)"
-    "\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,4}(?:инструкци|указани|правил|команд|предыдущ|вс[её]|запрос)\\w{0,5}"
-    "|(?:ігноруй(?:те)?|забудь(?:те)?)\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,4}(?:інструкці|вказів|правил)\\w{0,5}"
-    "|(?:تجاهل|انس|تجاوز)\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,3}(?:التعليمات|الأوامر|القواعد|تعليمات)"
-    "|(?:निर्देश|नियम|आदेश)[^।\\n]{0,20}(?:अनदेखा|नज़रअंदाज|भूल|उपेक्षा)"
-    "|(?:התעלם|שכח)\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,3}(?:ההוראות|מההוראות|הוראות)"
-    "|(?:αγν[οό]ησ[εε]|ξ[εέ]χνα)\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,4}(?:οδηγ[ιί]ες|εντολ[εέ]ς)"
-    "|(?:bỏ qua|quên)\\W{1,3}(?:[^\\W_]+\\W{1,3}){0,4}(?:hướng dẫn|chỉ dẫn|lệnh|quy tắc)"
-    "|(?:ละเว้น|เพิกเฉย|ไม่สนใจ|ลืม)[^\\n]{0,15}(?:คำสั่ง|คำแนะนำ)"
-    ")"
-).text
-
 SIGNATURES: tuple[Signature, ...] = (
     # --- override ---
     Signature(
@@ -175,8 +67,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "drop-all-orders",
         "override",
         0.8,
-        rf"\b(?:ignore|disregard|forget|bypass|override|overlook|discard|abandon|dismiss)"
-        rf"(?:{S}about)?{S}(?:all|any|every|each|your|everything)(?:{S}(?:of|the|your|my|these"
+        rf"\b(?:ignor(?:e|es|ing)|disregard(?:s|ing)?|forget|bypass|override|overlook|discard"
+        rf"|abandon|dismiss)(?:{S}about)?{S}(?:all|any|every|each|your|everything)(?:{S}(?:of|the|your|my|these"
         rf"|those|other|and|any|you|in)){{0,3}}(?:{S}{W}){{0,2}}{S}{ORDERS}\b",
         ("forget",),
     ),
@@ -218,11 +110,13 @@ SIGNATURES: tuple[Signature, ...] = (
         "other-tasks",
         "override",
         0.75,
-        rf"\b(?:{DROP}|halt|pause|suspend|stop|cease|put on hold|forego|sideline|deprioriti[sz]e)"
-        rf"{gap(2)}(?:other|current|remaining|prior|ongoing|existing|else)(?:{S}{W})?{S}"
-        rf"(?:tasks?|instructions?|activit(?:y|ies)|work|assignments?|objectives?|commands?"
-        rf"|directives?|priorities|matters|requests?|queries|operations?|duties|questions?)\b",
-        ("drop",),
+        rf"\b(?:{DROP}|erase|drop|halt|pause|suspend|stop|freeze|cease|put on hold|forego|sideline"
+        rf"|deprioriti[sz]e|stand down from|set down|shelve|void|purge|silence){gap(2)}(?:other"
+        rf"|current|remaining|prior|ongoing|existing|else|previous)(?:{S}{W})?{S}(?:tasks?"
+        rf"|instructions?|activit(?:y|ies)|work|assignments?|objectives?|commands?|directives?"
+        rf"|priorities|matters|requests?|queries|operations?|duties|procedures?|guidelines?"
+        rf"|rules?|concerns?|projects?|guidance|plans?|mandates?|edicts?)\b",
+        ("halt-other",),
     ),
     Signature(
         "new-orders",
@@ -238,8 +132,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "your-new-task",
         "override",
         0.55,
-        rf"\b(?:your{S}(?:new|next|only|sole|primary|real|true|actual|main|current|immediate"
-        rf"|number one|top){S}(?:and{S}{W}{S})?(?:task|objective|mission|goal|job|priority"
+        rf"\b(?:your{S}(?:new|next|only|sole|real|true|actual|immediate|number one|top)"
+        rf"{S}(?:and{S}{W}{S})?(?:task|objective|mission|goal|job|priority"
         rf"|purpose|instructions?|role|focus|concern|directive|assignment){S}(?:is|are|now|will)"
         rf"|this is (?:now )?your (?:new|only|sole|primary|main|top){gap(2)}(?:task|concern"
         rf"|priority|focus|objective|mission))\b",
@@ -266,7 +160,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "adhere-to-following",
         "override",
-        0.6,
+        0.45,
         rf"\b(?:strictly|only|must|immediately|exactly|just|solely){gap(2)}(?:adhere to|follow"
         rf"|obey|execute|comply with|carry out|perform){S}(?:only{S})?(?:the|these|this|my)"
         rf"{S}(?:following|next|new|below|subsequent)?(?:{S})?(?:instructions?|commands?|orders?"
@@ -281,7 +175,7 @@ SIGNATURES: tuple[Signature, ...] = (
         rf"{S})?(?:the|this|these){S}(?:following|next|subsequent|below|upcoming|new)"
         rf"(?:{S}{W})?{S}(?:instructions?|commands?|orders?|directives?|tasks?|request"
         rf"|assignment|operation)\b",
-        ("orders",),
+        ("following-orders",),
     ),
     Signature(
         "priority-task",
@@ -289,13 +183,42 @@ SIGNATURES: tuple[Signature, ...] = (
         0.5,
         rf"\b(?:(?:highest|top|utmost|absolute|immediate|maximum|critical|urgent|first|number one)"
         rf"{S}(?:{W}{S})?(?:priority|importance|attention){gap(3)}(?:tasks?|instructions?"
-        rf"|commands?|directives?|request|following|this|next)"
-        rf"|(?:priority|primary|urgent|critical|crucial|essential|vital|imperative|immediate"
-        rf"|important|mandatory){S}(?:{W}{S})?(?:task|directive|command|order|instruction|mission"
-        rf"|assignment|objective|operation|alert|bulletin|update|addition|action|notice|message"
-        rf"|announcement|request|information){S}?(?:\W{{0,6}}(?::|=|>|!|-{{2}})|"
-        rf"{S}(?:ahead|follows|below|incoming|required|needed|awaits|for you)))",
+        rf"|commands?|directives?|following|this|next)|{URGENT}{S}(?:{W}{S}){{0,2}}(?:tasks?"
+        rf"|responsibility|directives?|instructions?|commands?|assignment|advisories|orders"
+        rf"|guidelines|mission|procedures?){gap(4)}(?:ahead|follows?|below|incoming|awaits|for you"
+        rf"|coming|just|upcoming|alongside|about to|on the horizon|your way|up next|addition|added"
+        rf"|been|here|alert|spotlight|expansion|addendum|now))\b",
         ("priority",),
+    ),
+    Signature(
+        "urgent-banner",
+        "override",
+        0.35,
+        rf"(?:^|\n|[%&:=#*~<>^$@!+|{{\[\-]{{2,}})\s*{URGENT}{S}(?:{W}{S})?(?:task|alert|bulletin"
+        rf"|cue|dispatch|instructions?|addendum|directives?|transition|pause|interlude|addition"
+        rf"|command|order|mission|transmission|broadcast|proposition)s?\b(?:{S}{W}){{0,2}}\s*"
+        rf"(?:[%&:=#*~<>^$@!+|}}\]\-]{{2,}}|[:!])",
+        ("priority",),
+    ),
+    Signature(
+        "about-to-instruct",
+        "override",
+        0.35,
+        rf"\b(?:(?:instructions?|directives?|commands?|tasks?|orders?|steps|actions){S}(?:that{S})?"
+        rf"(?:you'?re|are|you are|is|i'm|will be){gap(2)}(?:about to|coming|to follow|next|ahead"
+        rf"|required|upcoming)|up next is|coming (?:up|your way)|about to (?:unfold|impart"
+        rf"|receive|be (?:given|revealed))|what comes next)\b",
+        ("about-to",),
+    ),
+    Signature(
+        "sole-directive",
+        "override",
+        0.5,
+        rf"\b(?:(?:sole|single|one and only|exclusive){S}(?:{W}{S}){{0,2}}(?:directives?|command"
+        rf"|task|focus|concern|priority|mandate|mission|beacon|doctrine|objective|instruction)"
+        rf"|all other(?:s|{S}{W}){gap(1)}(?:are|is|must|can|should be){gap(2)}(?:void|moot"
+        rf"|secondary|irrelevant|paused|wait|ignored|mirages?|apocryphal|obsolete|noise|suspended))\b",
+        ("sole",),
     ),
     Signature(
         "shift-focus",
@@ -310,12 +233,12 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "what-follows-commands",
         "override",
-        0.45,
+        0.5,
         rf"\b(?:the (?:next|following|upcoming|subsequent|forthcoming|ensuing)|what (?:follows"
         rf"|comes next)|(?:commands?|instructions?|directives?|orders?) to (?:act|follow))\b"
         rf"(?:{S}{W}){{0,5}}{S}(?:instructions?|commands?|directives?|critical"
         rf"|crucial|vital|imperative|essential|priority|urgent|action|mandatory|call to action)\b",
-        ("orders",),
+        ("to-follow",),
     ),
     Signature(
         "drop-what-you-do",
@@ -354,7 +277,7 @@ SIGNATURES: tuple[Signature, ...] = (
         r"|s)?|davor|vorgaben|regeln|zuvor|gesagte|kontext|angaben)"
         r"|vergiss\W{1,3}(?:bitte\W{1,3})?(?:alles|sofort alles)"
         r"|(?:ignor(?:e[zr]?|ons)|oublie[zr]?|neglige[zr]?|ne (?:tiens|tenez) pas compte)"
-        r"\W{1,3}(?:[^\W_]+\W{1,3}){0,5}(?:instructions?|consignes?|directives?|ordres|regles"
+        r"\W{1,3}(?:les|toutes?|tous|tes|vos|ces|mes|des|l)\W{1,3}(?:[^\W_]+\W{1,3}){0,4}(?:instructions?|consignes?|directives?|ordres|regles"
         r"|precedent(?:es?|s)?|avant)"
         r"|(?:ignor[ae]r?|olvid[ae](?:te)?r?|omit[ae]|descarta|haz caso omiso)\W{1,3}"
         r"(?:[^\W_]+\W{1,3}){0,5}(?:instruccion(?:es)?|ordenes|indicaciones|reglas"
@@ -387,7 +310,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "system-tag",
         "forging",
         0.6,
-        r"<\s*/?\s*(?:system|sys|admin|developer|instructions?|system[_-]?(?:prompt|message"
+        r"<\s*/?\s*(?:system|sys|admin|developer|system[_-]?(?:prompt|message"
         r"|instructions?|override|note))\s*>|\[\s*/?\s*(?:system|admin|developer)(?:[ _-]?"
         r"(?:prompt|message|note|override|instructions?|update|notice|alert|command))?\s*\]"
         r"|\{\{\s*#?system",
@@ -395,10 +318,10 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "system-heading",
         "forging",
-        0.55,
+        0.45,
         r"(?:^|[\n>\"'*#\-|\]])\s*(?:system|admin(?:istrator)?|developer|root|assistant|important"
-        r" system|new system)[ _-]{0,2}(?:prompt|message|note|override|instructions?|notice"
-        r"|command|directive|alert|update|error|policy|announcement)\s*(?:\]|\*{1,2})?\s*[:>=]",
+        r" system|new system)[ _-]{0,2}(?:prompt|message|note|override|instructions?|command"
+        r"|directive|policy)\s*(?:\]|\*{1,2})?\s*:",
     ),
     Signature(
         "role-line",
@@ -409,29 +332,38 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "end-of-input",
         "forging",
-        0.7,
-        rf"[\[<(*=#\-|/{{]{{1,5}}\s*(?:the )?(?:end|stop|start|begin(?:ning)?|close|new)"
+        0.6,
+        rf"(?:[\[<({{]|[*=#\-]{{2,6}})\s*(?:the )?(?:end|stop|start|begin(?:ning)?|close|new)"
         rf"(?:{S}(?:of|the|real|new|user|system|actual)){{0,4}}{S}(?:prompt|conversation|session"
         rf"|document|context|instructions?|input|user (?:input|message|query)|system(?: prompt"
-        rf"| message)?|text|data|message|task|query|output|chat|file|email)\s*"
-        rf"[\]>)*=#\-|/}}]",
+        rf"| message)?|text|data|message|task|query|output|chat|email)\s*"
+        rf"(?:[\]>)}}]|[*=#\-]{{2,6}})",
     ),
     Signature(
         "mode-switch",
         "forging",
         0.6,
         rf"\b(?:(?:enter(?:ing)?|enabl(?:e|ed|ing)|activat(?:e|ed|ing)|switch(?:ing)?(?: in)?to"
-        rf"|initiat(?:e|ing)|turn on|unlock(?:ed)?|start|in|with){S}(?:{W}{S}){{0,2}}"
-        rf"(?:developer|debug|maintenance|admin(?:istrator)?|god|root|sudo|diagnostic|jailbreak"
-        rf"|dan|unrestricted|override|opposite|evil|unfiltered|test(?:ing)?|superuser){S}mode"
-        rf"|(?:developer|dan|god|jailbreak|debug|admin|sudo|root){S}mode{S}(?:is|has|enabled"
-        rf"|activated|on|output|response|unlocked|engaged))\b",
+        rf"|initiat(?:e|ing)|turn on|unlock(?:ed)?|start|in|with|simulate){S}(?:{W}{S}){{0,2}}"
+        rf"(?:god|jailbreak|dan|unrestricted|override|opposite|evil|unfiltered|superuser){S}mode"
+        rf"|(?:dan|god|jailbreak|unrestricted|unfiltered){S}mode{S}(?:is|has|enabled|activated|on"
+        rf"|output|response|unlocked|engaged)"
+        rf"|developer mode{S}(?:output|response|enabled{S}(?:response|output|you|chatgpt)))\b",
+        ("mode",),
+    ),
+    Signature(
+        "debug-mode",
+        "forging",
+        0.3,
+        rf"\b(?:(?:enter|enable|activate|switch(?: in)?to|you are (?:now )?in){S}(?:{W}{S}){{0,2}}"
+        rf"(?:developer|debug|maintenance|admin(?:istrator)?|root|sudo|diagnostic|test(?:ing)?)"
+        rf"{S}mode|(?:developer|debug|admin|sudo|root) mode{S}(?:enabled|activated|unlocked|on))\b",
         ("mode",),
     ),
     Signature(
         "authority",
         "forging",
-        0.5,
+        0.4,
         rf"\b(?:i am|i'm|this is|as|from|by order of|message from|speaking as){S}(?:an?{S}|the{S}"
         rf"|your{S})?(?:{W}{S})?(?:openai|anthropic|google|developers?|creators?|admin"
         rf"(?:istrators?)?|system admin\w*|root user|superuser|programmers?|owners?)"
@@ -454,7 +386,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "system-prompt-of-yours",
         "exfiltration",
-        0.5,
+        0.35,
         rf"\byour{S}(?:{W}{S}){{0,2}}(?:system|initial|original|hidden|secret|developer"
         rf"|internal|pre-?|first|previous|exact|full|entire|complete|above){S}(?:{W}{S})?"
         rf"(?:prompts?|instructions?|messages?|guidelines|directives?|configuration)\b",
@@ -463,12 +395,12 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "show-your-prompt",
         "exfiltration",
-        0.55,
+        0.5,
         rf"\b(?:reveal|show(?: me)?|print|repeat|output|display|tell me|give me|share|leak|dump"
         rf"|disclose|expose|return|recite|summari[sz]e|spell|copy|paste|echo|what (?:is|are|was"
-        rf"|were)|what's|list){S}(?:{W}{S}){{0,3}}your{S}(?:{W}{S})?(?:prompts?"
-        rf"|instructions?|directives?|guidelines|rules|programming|embeddings|constraints"
-        rf"|restrictions|training data|configuration|setup|persona|system)\b",
+        rf"|were)|what's|list){S}(?:{W}{S}){{0,3}}your{S}(?:own{S}|exact{S}|full{S}|entire{S})?"
+        rf"(?:prompts?|instructions?|directives?|programming|embeddings|constraints"
+        rf"|restrictions|training data|configuration)\b",
         ("show",),
     ),
     Signature(
@@ -495,20 +427,20 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "send-secrets",
         "exfiltration",
-        0.7,
-        rf"\b(?:send(?:s|ing)?|forward|e?-?mail(?:s|ing)?|exfiltrate|upload|post|transmit|leak"
-        rf"|submit|deliver|relay|share|append|encode|embed|include|attach|copy|log)"
-        rf"(?:{S}{W}){{0,6}}{S}{SECRETS}(?:[^\n]{{0,60}})(?:\bto\b|https?:|@|\bwebhook"
-        rf"|\bserver|\burl|\bendpoint|\bparameter|\bargument|\bfield)",
+        0.6,
+        rf"\b(?:send(?:ing)?|forward|exfiltrate|upload|transmit|leak|submit|deliver|relay|append"
+        rf"|encode|post)(?:{S}{W}){{0,6}}{S}{SECRETS}(?:[^\n]{{0,60}})(?:\bto\b|https?:|@|\bwebhook"
+        rf"|\bserver|\burl|\bendpoint|\bparameter|\bargument)",
         ("secrets",),
     ),
     Signature(
         "read-secrets",
         "exfiltration",
-        0.5,
+        0.3,
         rf"\b(?:read|fetch|get|retrieve|extract|collect|gather|find|access|cat|open|load|steal"
-        rf"|harvest|search for|list|show|reveal|print|dump|give me|tell me)(?:{S}{W}){{0,4}}{S}(?:~?/?[.\w/]{{0,30}}"
-        rf"(?:\.ssh|id_rsa|\.aws|\.env\b|credentials|/etc/(?:passwd|shadow)|\.npmrc|\.netrc"
+        rf"|harvest|search for|list|show|reveal|print|dump|give me|tell me)(?:{S}{W}){{0,4}}{S}"
+        r"(?:~?/?[.\w/]{0,30}"
+        r"(?:\.ssh|id_rsa|\.aws|\.env\b|credentials|/etc/(?:passwd|shadow)|\.npmrc|\.netrc"
         rf"|mcp\.json|\.kube)|read_secret|(?:api|private|secret|access|encryption) keys?"
         rf"|environment variables)",
         ("secrets",),
@@ -522,17 +454,24 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "to-attacker",
         "exfiltration",
-        0.6,
+        0.45,
         r"\b(?:attacker|evil|malicious|hacker|exfil\w*|pwned|c2|steal(?:er)?)[\w\-]{0,15}"
         r"(?:\.(?:com|net|org|io|example|invalid|test|xyz|ru|tk|site)|@)|@(?:attacker|evil)\b",
     ),
     Signature(
         "pipe-to-curl",
         "exfiltration",
-        0.6,
-        r"\|\s*(?:base64[^|\n]{0,20}\|\s*)?(?:curl|wget|nc|ncat)\b[^\n]{0,120}(?:-d\b|--data|@-"
-        r"|-X\s*POST|-F\b|-T\b|\d{2,5}\b)|\bcurl\b[^\n]{0,80}(?:-d|--data(?:-\w+)?|-F)\s*[\"']?"
-        r"[\w=]{0,12}(?:@|\$\(|`)|(?:curl|wget)\b[^\n|]{0,120}\|\s*(?:sudo\s*)?(?:ba|z)?sh\b",
+        0.5,
+        r"\|\s*(?:base64[^|\n]{0,20}\|\s*)?(?:curl|wget)\b[^\n]{0,120}(?:-d\b|--data|@-|-X\s*POST"
+        r"|-F\b|-T\b)|\|\s*(?:nc|ncat)\s+[\w.\-]+\s+\d{2,5}\b|\bcurl\b[^\n]{0,80}(?:-d"
+        r"|--data(?:-\w+)?|-F)\s*[\"']?[\w=]{0,12}(?:@[~/]|\$\(|`)",
+        ("curl",),
+    ),
+    Signature(
+        "curl-to-shell",
+        "exfiltration",
+        0.25,
+        r"(?:curl|wget)\b[^\n|]{0,120}\|\s*(?:sudo\s*)?(?:ba|z)?sh\b",
         ("curl",),
     ),
     # --- hijack ---
@@ -540,13 +479,12 @@ SIGNATURES: tuple[Signature, ...] = (
         "if-you-are-an-ai",
         "hijack",
         0.7,
-        rf"\b(?:if (?:you are|you're|an?|the|any)|to (?:the|any|all)|attention|dear|note (?:to|for)"
-        rf"|message (?:to|for)|instructions? (?:to|for)|hey|hello|for|when (?:an?|the|any)){S}"
+        rf"\b(?:if (?:you are|you're)|to (?:the|any|all)|attention|dear|note (?:to|for)"
+        rf"|message (?:to|for)|instructions? (?:to|for)|hey|hello|when (?:an?|the|any)){S}"
         rf"(?:an?{S}|the{S}|any{S}|all{S})?(?:{W}{S})?(?:ai|llm|language model|ai agent"
-        rf"|ai assistant|chat ?bot|ai model|automated system|ai system)s?{S}"
-        rf"(?:{W}{S}){{0,3}}(?:reading|processing|summari[sz]ing|reviewing|evaluating"
-        rf"|analy[sz]ing|parsing|must|should|please|need|screening|reads?|you must|asked"
-        rf"|instructions?|ignore)\b",
+        rf"|ai assistant|chat ?bot|ai model|automated system|ai system)s?{S}(?:{W}{S}){{0,3}}"
+        rf"(?:reading|processing|summari[sz]ing|reviewing|evaluating|analy[sz]ing|parsing|must"
+        rf"|should|please|screening|reads?|asked|ignore)\b",
         ("ai",),
     ),
     Signature(
@@ -562,7 +500,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "important-tag",
         "hijack",
-        0.6,
+        0.45,
         r"<\s*/?\s*(?:important|critical|secret|hidden|priority|urgent)\s*>"
         r"|\bimportant!{2,}\s*(?:\w|[\"'])",
     ),
@@ -627,10 +565,10 @@ SIGNATURES: tuple[Signature, ...] = (
         "named-persona",
         "persona",
         0.7,
-        r"\b(?:DAN ?(?:mode|\d|:|is|can|has|will|would)|\[DAN\]|BetterDAN|AntiGPT|DevMode|AutoDAN"
-        r"|STAN (?:is|has|can)|evil[- ]?bot|evil confidant|jail ?broken|jail ?break(?:ing|s)?"
-        r"(?: (?:mode|prompt|the|this|yourself))|niccolo machiavelli|basedgpt|chaosgpt|dude is"
-        r"|(?:\[GPT\]|\[CLASSIC\]|\[JAILBREAK\]))",
+        r"\b(?:(?-i:DAN) (?:mode|\d|is|can|has|will|would)\b|\[DAN\]|BetterDAN|AntiGPT|DevMode"
+        r"|AutoDAN|(?-i:STAN) (?:is|has|can)\b|evil[- ]?bot\b|evil confidant"
+        r"|jail ?broken (?:response|answer|mode|ai|chatgpt|version|assistant)"
+        r"|jail ?break (?:mode|yourself)|basedgpt|chaosgpt|\[GPT\]|\[JAILBREAK\])",
     ),
     Signature(
         "freed",
@@ -657,7 +595,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "never-refuse",
         "persona",
-        0.5,
+        0.45,
         rf"\b(?:never|not|can'?t|cannot|don'?t|won'?t|unable to|without){S}(?:ever{S}|be able to{S}"
         rf"|allowed to{S})?(?:refus(?:e|es|ing)|reject|declin(?:e|es|ing)|deny|denies|say(?:ing)?"
         rf" (?:no|you (?:can'?t|cannot)|that you (?:can'?t|cannot)|\"?i'?m sorry|\"?i can'?t)"
@@ -684,7 +622,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "bypass-safety",
         "persona",
-        0.5,
+        0.4,
         rf"\b(?:bypass|circumvent|evade|defeat|disable|turn off|deactivate|get around|remove"
         rf"|jailbreak|break){S}(?:{W}{S}){{0,3}}(?:safety|content|ethical|moral|security"
         rf"|moderation|censorship|chatgpt'?s?|openai'?s?|ai|llm){S}(?:{W}{S})?(?:filters?"
@@ -703,7 +641,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "act-as-unbound",
         "persona",
-        0.55,
+        0.45,
         rf"\b(?:act|pretend|roleplay|role-play|behave|simulate|imagine|respond|answer|play|you are"
         rf"|become)(?:{S}{W}){{0,12}}{S}(?:unfiltered|uncensored|unrestricted|amoral"
         rf"|unethical|evil|jailbroken|no (?:restrictions|rules|limits|filters?|morals?|ethics)"
@@ -724,7 +662,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "you-are-now",
         "persona",
         0.3,
-        rf"\byou are{S}(?:now|no longer|henceforth){S}(?:an?|the|in|my|to|free|going|bound|chatgpt|dan)\b",
+        rf"\byou are{S}(?:now|no longer|henceforth){S}(?:an?|the|in|my|to|free|going"
+        r"|bound|chatgpt|dan)\b",
         ("you-are-now",),
     ),
     Signature(
@@ -745,11 +684,51 @@ SIGNATURES: tuple[Signature, ...] = (
         ("chatgpt",),
     ),
     Signature(
-        "answer-first-question",
+        "joined-words",
+        "hidden",
+        0.7,
+        r"(?:ignore|disregard|forget)(?:all)?(?:the|your)?(?:previous|prior|above|earlier)"
+        r"(?:instructions|prompts?|rules)|(?:reveal|show|print|output|repeat)(?:me)?(?:the|your)?"
+        r"(?:hidden)?(?:system|initial|secret)(?:prompt|instructions)",
+        ("joined",),
+    ),
+    Signature(
+        "stop-everything",
+        "override",
+        0.3,
+        r"\bstop everything\b|\bemergency stop\b|\bstop all (?:processing|operations)\b",
+    ),
+    Signature(
+        "stands-for",
         "persona",
         0.35,
-        r"\b(?:answer(?:ing)? my first (?:question|prompt)|\[insert prompt here\]"
-        r"|first (?:question|request|prompt|command) (?:is|will be)\s*[:\"\[])",
+        rf"\b(?:you(?:'re| are)?|role of|act as|called|named|known as|mode|model|character){gap(8)}"
+        rf"(?:which |that )?stands for\b",
+        ("stands-for",),
+    ),
+    Signature(
+        "any-request",
+        "persona",
+        0.4,
+        rf"\b(?:answers?|responds?|compl(?:y|ies)|fulfil?ls?|generates?|provides?|follows?|obeys?)"
+        rf"{gap(2)}(?:any|every|all){gap(3)}(?:no matter|regardless|without (?:question|hesitation"
+        rf"|exception|judg\w+)|even if)\b|\bany kind of content\b",
+        ("any-request",),
+    ),
+    Signature(
+        "not-as-chatgpt",
+        "persona",
+        0.4,
+        rf"\b(?:not|never|don'?t|instead of){S}(?:respond|answer|reply|speak|act|behave|responding"
+        rf"|acting){S}(?:as|like){S}(?:chatgpt|an ai|gpt|a language model|an assistant)\b"
+        rf"|\bas both chatgpt\b|\bchatgpt and (?:dan|antigpt|you)\b",
+        ("as-chatgpt",),
+    ),
+    Signature(
+        "answer-first-question",
+        "persona",
+        0.4,
+        r"\banswer(?:ing)? my first (?:question|prompt)\b|\[insert prompt here\]",
     ),
     Signature(
         "dont-say-language-model",
@@ -765,7 +744,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "opposite-day",
         "persona",
-        0.5,
+        0.4,
         r"\b(?:opposite (?:day|mode|of (?:your|what|chatgpt))|exact opposite (?:of|manner|person)"
         r"|reverse psychology|anti-?gpt|mirror universe|hypothetical response|poophole loopholes?"
         r"|yes[- ]?man|in a (?:fictional|hypothetical) (?:world|universe|story|scenario) where"
@@ -785,9 +764,9 @@ SIGNATURES: tuple[Signature, ...] = (
         "decode-and-do",
         "hidden",
         0.6,
-        rf"\b(?:decod(?:e|ed|ing)|decrypt|decipher|deobfuscate|unscramble|convert|interpret"
-        rf"|translate){gap(8)}(?:and|then){S}(?:{W}{S}){{0,2}}(?:follow|execute|do|run|obey"
-        rf"|perform|act|comply|respond|answer|carry|apply|use)\b",
+        rf"\b(?:decod(?:e|ed|ing)|decrypt|decipher|deobfuscate|unscramble){gap(8)}(?:and|then){S}"
+        rf"(?:{W}{S}){{0,2}}(?:follow|execute|do|run|obey|perform|act|comply|respond|answer|carry"
+        rf"|apply|use)\b",
         ("decode",),
     ),
     Signature(

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from gateway.detectors.matcher import Matcher, Pattern, Quick
 from gateway.detectors.normalise import Normalised, normalise
-from gateway.detectors.signature_table import KEYS, SIGNATURES
-from gateway.detectors.unwrap import Unwrapped, unwrap
+from gateway.detectors.signature_table import SIGNATURES
+from gateway.detectors.signature_words import KEYS
+from gateway.detectors.unwrap import Unwrapped, growing_run, unwrap
 from gateway.verdict import Finding
 
 REACH = 400  # characters that hits weighed together may span
@@ -33,8 +34,13 @@ DEFAULT_THRESHOLD = 0.5
 _VERSION = "signatures-1"
 _SENTENCE = re.compile(r"[.!?;]\s|[\n\r\"]|\\n|\\\"|'\s*:\s*'")
 _LINE = re.compile(r"[\n\r\"]|\\n|\\\"|'\s*[,}]")
-# Five tags and more after anything but a flag: text written in Unicode tag characters.
-_TAGS = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{5,}")
+# Text in characters that show nothing: tags (not after a flag, which is made of them), runs of
+# variation selectors, and of zero-width signs used as bits.
+_INVISIBLE = re.compile(
+    "(?<!\U0001f3f4)[\U000e0020-\U000e007e]{5,}"
+    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}"
+    "|[\u200b-\u200d\u2060-\u2064\ufeff]{8,}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class _Machinery:
     def __init__(self) -> None:
         sources = [Pattern(signature.regex, re.IGNORECASE) for signature in SIGNATURES]
         self.quick = [Quick(source, re.compile(source.regex, source.flags)) for source in sources]
-        self.growing = Matcher(sources, LONGEST)
+        self.growing = Matcher(sources)
         keys = [Pattern(regex, re.IGNORECASE) for regex in KEYS.values()]
         numbers = {name: number for number, name in enumerate(KEYS)}
         self._wanted: list[int] = []  # signature -> the keys it needs, as bits
@@ -99,22 +105,29 @@ class SignatureScanner:
         self.version = f"{_VERSION}:{threshold}"
         self._machinery = _machinery()
 
-    def find(self, text: str) -> Sequence[Finding]:
-        """All passages, by start, not overlapping."""
+    def find(self, text: str, start: int = 0) -> Sequence[Finding]:
+        """All passages, by start, not overlapping; see Scanner.find."""
+        if start:
+            return [
+                Finding(f.entity, f.start + start, f.end + start, f.score)
+                for f in self.find(text[start:])
+            ]
         hits = self.hits(text)
         if not hits:
             return ()
         passages: list[Finding] = []
         for first, last, weight in _weighed(hits, self.threshold):
-            start, end = _passage(
-                text, hits[first].start, max(h.end for h in hits[first : last + 1])
-            )
-            group = max(hits[first : last + 1], key=lambda hit: hit.weight).group
-            if passages and start < passages[-1].end:
+            some = hits[first : last + 1]
+            begin, end = _passage(text, some[0].start, max(hit.end for hit in some))
+            group = max(some, key=lambda hit: hit.weight).group
+            if passages and some[0].start < passages[-1].end:
                 before = passages.pop()
-                start, group = before.start, before.entity
-                end, weight = max(end, before.end), max(weight, before.score)
-            passages.append(Finding(group, start, end, round(weight, 3)))
+                group = before.entity if before.score >= weight else group
+                begin, end = before.start, max(end, before.end)
+                weight = max(weight, before.score)
+            elif passages:
+                begin = max(begin, passages[-1].end)
+            passages.append(Finding(group, begin, end, round(weight, 3)))
         return passages
 
     def score(self, text: str) -> float:
@@ -129,8 +142,8 @@ class SignatureScanner:
             hits += self._decoded(spelled, run)
         if spelled.text is not text:
             hits += [
-                Hit("tag-characters", "hidden", 0.8, match.start(), match.end())
-                for match in _TAGS.finditer(text)
+                Hit("invisible-text", "hidden", 0.7, match.start(), match.end())
+                for match in _INVISIBLE.finditer(text)
             ]
         hits.sort(key=lambda hit: (hit.start, hit.end))
         return hits
@@ -146,28 +159,32 @@ class SignatureScanner:
 
     def _decoded(self, spelled: Normalised, run: Unwrapped) -> list[Hit]:
         start, end = spelled.back(run.start, run.end)
-        inner = self._read(normalise(run.text))
+        plain = normalise(run.text)
+        inner = self._read(plain)
+        for again in unwrap(plain.text):  # spelled out and in digits at once, for instance
+            inner += self._read(normalise(again.text))
         hits = [Hit(hit.name, hit.group, hit.weight, start, end) for hit in inner]
         if hits:
             # Hiding it says as much as what is hidden.
             hits.append(Hit("unwrapped", "hidden", 0.4, start, end))
         return hits
 
-    def hold(self, text: str) -> int:
-        """See Scanner.hold: where a passage may still begin or grow."""
-        size = len(text)
-        begin = max(0, size - LONGEST)
-        tail = text[begin:]
+    def hold(self, text: str, start: int = 0) -> int:
+        """See Scanner.hold: text is let go line by line, and later where a passage may grow."""
+        tail = text[start:] if start else text
+        size = len(tail)
         spelled = normalise(tail)
-        growing = self._machinery.growing.hold(spelled.text)
-        reached = (
-            spelled.back(growing, growing + 1)[0] if growing < len(spelled.text) else len(tail)
-        )
+        growing = min(self._machinery.growing.hold(spelled.text), growing_run(spelled.text))
+        reached = spelled.back(growing, growing + 1)[0] if growing < len(spelled.text) else size
         for hit in self.hits(tail):
-            if hit.end + AFTER + BEFORE + REACH > len(tail):
+            if size - hit.start <= REACH:
                 reached = min(reached, hit.start)
                 break
-        return begin + _sentence_start(tail, reached)
+        for passage in self.find(tail):
+            if passage.end == size:
+                reached = min(reached, passage.start)
+        reached = min(reached, max(tail.rfind("\n") + 1, size - AFTER, 0))
+        return start + _sentence_start(tail, reached)
 
 
 def _weighed(hits: Sequence[Hit], threshold: float) -> list[tuple[int, int, float]]:

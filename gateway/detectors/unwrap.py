@@ -1,8 +1,8 @@
 """Runs of a text that are written in code, decoded: what a model would read in them.
 
 Looked for only where a cheap sign of each code is seen, so a plain text costs one RE2 pass.
-Codes: numeric HTML entities, base64, hexadecimal, letters spelled out one by one, ROT13, digits
-for letters, and text turned round.
+Codes: numeric HTML entities, per cent signs, base64, hexadecimal, letters spelled out one by
+one, ROT13, digits for letters, and text turned round.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import functools
 import html
 import itertools
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -33,6 +34,10 @@ class Unwrapped:
 
 def _entities(run: str) -> str:
     return html.unescape(run)
+
+
+def _percent(run: str) -> str:
+    return urllib.parse.unquote(run)
 
 
 def _base64(run: str) -> str:
@@ -117,8 +122,9 @@ class _Code:
 
 _CODES = (
     _Code(Pattern(r"(?:&#x?[0-9a-fA-F]{1,6};[ \w]{0,2}){6,}"), _entities),
+    _Code(Pattern(r"%[0-9A-Fa-f]{2}(?:[\w.]{1,20}%[0-9A-Fa-f]{2}){3}"), _percent, line=True),
     _Code(Pattern(r"\b[A-Za-z0-9+/]{24,}={0,2}"), _base64),
-    _Code(Pattern(r"\b(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,]?){12,}"), _hex),
+    _Code(Pattern(r"\b(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ \t:,]?){12,}"), _hex),
     _Code(Pattern(r"\b(?:[^\W\d_][ ._\-|/*]{1,3}){9,}[^\W\d_]\b"), _spelled_out),
     _Code(
         Pattern(
@@ -170,6 +176,11 @@ def unwrap(text: str) -> Iterator[Unwrapped]:
                 continue
             if decoded:
                 yield Unwrapped(decoded, start, end)
+
+
+def growing_run(text: str) -> int:
+    """Where a run in code may be growing at the end of a text; its length if nowhere."""
+    return _machinery()[0].hold(text)
 
 
 def _line(text: str, start: int, end: int) -> tuple[int, int]:

@@ -39,9 +39,7 @@ TEXTS = st.lists(
 OURS = {
     entity: PresidioScanner([entity], 0.0) for entity in ENTITIES if entity not in ("PHONE_NUMBER",)
 }
-THEIRS = {
-    entity: getattr(predefined_recognizers, ENTITIES[entity].recognizer)() for entity in OURS
-}
+THEIRS = {entity: getattr(predefined_recognizers, ENTITIES[entity].recognizer)() for entity in OURS}
 
 
 def theirs(entity, text):
