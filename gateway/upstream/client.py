@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
-from gateway.upstream.connection import BrokenError, Connection
+from gateway.upstream.connection import BrokenError, Connection, Incoming
 from gateway.verdict import Reason
 
 KEEP_IDLE = 30.0
@@ -75,10 +75,11 @@ class _Pool:
 
     def _give_back(self, connection: Connection, reusable: bool) -> None:
         if reusable and not connection.closed and len(self._idle) < MAX_IDLE:
-            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
-            return
-        self._all.discard(connection)
+        elif not connection.closed:
+            connection.abort()
+        else:
+            self._all.discard(connection)
 
     def close(self) -> None:
         for connection in list(self._all):
@@ -115,8 +116,7 @@ class Client:
         """Send a request, return the answer's head.
 
         A kept connection that turns out to be closed before anything of the answer came is
-        replaced by a fresh one, once, if nothing can have been done yet: the method is safe, or
-        the upstream closed it before our request could reach it.
+        replaced by a fresh one, once, if the method is safe: then nothing can have been done.
 
         Args:
             base: the upstream's URL without a trailing slash; `target` is put behind it as it is.
@@ -130,32 +130,21 @@ class Client:
         try:
             connection, used = await pool.take(timeouts.connect)
             try:
-                await self._exchange(connection, data, method, timeouts)
+                answer = await _exchange(connection, data, method, timeouts)
             except BrokenError as error:
                 if not used or error.begun or method not in ("GET", "HEAD", "OPTIONS"):
                     raise
                 connection, _ = await pool.take(timeouts.connect, fresh=True)
-                await self._exchange(connection, data, method, timeouts)
+                answer = await _exchange(connection, data, method, timeouts)
         except (OSError, BrokenError) as error:
             raise _upstream_error(error, timeouts) from error
         return UpstreamReply(
-            connection.status,
-            Headers(connection.headers),
-            read=lambda: _read(connection, timeouts, max_answer),
-            next_piece=lambda: _next_piece(connection, timeouts),
-            close=connection.abort_unless_done,
+            answer.status,
+            Headers(answer.headers),
+            read=lambda: _read(answer, timeouts, max_answer),
+            next_piece=lambda: _next_piece(answer, timeouts),
+            close=answer.close,
         )
-
-    @staticmethod
-    async def _exchange(
-        connection: Connection, data: bytes, method: str, timeouts: Timeouts
-    ) -> None:
-        connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
-        try:
-            await connection.head()
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
 
     def _pool(self, base: str) -> _Pool:
         pool = self._pools.get(base)
@@ -169,6 +158,18 @@ class Client:
         return pool
 
 
+async def _exchange(
+    connection: Connection, data: bytes, method: str, timeouts: Timeouts
+) -> Incoming:
+    answer = connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
+    try:
+        await answer.head()
+    except BaseException:
+        answer.close()
+        raise
+    return answer
+
+
 def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: bytes) -> bytes:
     """The request's bytes. The caller's headers keep their order and spelling."""
     lines = [f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
@@ -179,14 +180,14 @@ def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: b
     return "".join(lines).encode("latin-1") + body
 
 
-async def _read(connection: Connection, timeouts: Timeouts, limit: int) -> bytes:
+async def _read(answer: Incoming, timeouts: Timeouts, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while piece := await _next_piece(connection, timeouts):
+    while piece := await _next_piece(answer, timeouts):
         pieces.append(piece)
         size += len(piece)
         if size > limit:
-            connection.abort()
+            answer.close()
             raise UpstreamError(
                 Reason.ANSWER_MALFORMED,
                 f"The provider's answer is larger than the {limit:,} bytes this gateway reads.",
@@ -195,9 +196,9 @@ async def _read(connection: Connection, timeouts: Timeouts, limit: int) -> bytes
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _next_piece(connection: Connection, timeouts: Timeouts) -> bytes:
+async def _next_piece(answer: Incoming, timeouts: Timeouts) -> bytes:
     try:
-        return await connection.piece()
+        return await answer.piece()
     except (OSError, BrokenError) as error:
         raise _upstream_error(error, timeouts) from error
 

@@ -1,8 +1,10 @@
 """One HTTP/1.1 connection to an upstream: an asyncio protocol around a native parser (httptools).
 
 Rules of this file:
-- One request at a time. A connection goes back to its pool only when the answer was read to its
-  end and neither side asked to close; whatever else happens ends it.
+- One request at a time, each with an `Incoming` answer of its own: whoever still holds an
+  earlier answer can never see bytes of a later one.
+- A connection goes back to its pool only when its answer has come to its end and was read to
+  its end, and neither side asked to close; whatever else happens ends it.
 - What upstream sends is taken at the pace at which it is read: above `HIGH_WATER` bytes the
   socket is not read until the buffer is empty.
 - The parser decides about framing; an answer that it refuses is a broken connection.
@@ -32,203 +34,224 @@ class BrokenError(Exception):
         self.begun = begun
 
 
-class Connection(asyncio.Protocol):
-    """Use `request`, then `head`, then `piece` until it gives b"".
+class Incoming:
+    """One answer as it comes: `head`, then `piece` until it gives b"", or `close`.
 
-    `done` is called once, with whether the connection can be used again.
+    It is also what the parser calls back; the connection below feeds the parser.
     """
 
-    def __init__(self, done: Callable[[Connection, bool], None]) -> None:
-        self._done = done
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._parser: Any = None
-        self._pieces: list[bytes] = []
-        self._buffered = 0
-        self._paused = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timeout = 0.0
-        self._heard = 0.0
-        self._no_body = False
-        self._head_bytes = 0
-        self._head_complete = False
-        self._complete = False
-        self._error: BaseException | None = None
-        self._busy = False
-        self.closed = False
-        self.idle_since = 0.0
+    def __init__(self, connection: Connection, *, no_body: bool) -> None:
         self.status = 0
         self.headers: list[tuple[str, str]] = []
+        self.complete = False
+        self.begun = False  # the head is complete
+        self.buffered = 0
+        self.keep_alive = False
+        self.error: BaseException | None = None
+        self._connection: Connection | None = connection
+        self._no_body = no_body
+        self._head_bytes = 0
+        self._pieces: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self.parser: Any = HttpResponseParser(self)
 
     # --- for the client ---
 
-    def request(self, data: bytes, *, no_body: bool, timeout: float) -> None:
-        """Send a whole request. `no_body`: its answer has none (HEAD). `timeout`: seconds of
-        silence after which the connection is given up."""
-        assert self._transport is not None
-        self._parser = HttpResponseParser(self)
-        self._no_body = no_body
-        self._head_complete = self._complete = False
-        self._head_bytes = 0
-        self._error = None
-        self._busy = True
-        self._timeout = timeout
-        self._heard = self._loop.time()
-        self._timer = self._loop.call_at(self._heard + timeout, self._on_timer)
-        self._transport.write(data)
-
     async def head(self) -> None:
         """Wait for `status` and `headers`. Raises BrokenError or TimeoutError."""
-        while not self._head_complete:
+        while not self.begun:
             await self._wait()
 
     async def piece(self) -> bytes:
         """What has come of the body; b"" at its end. Raises BrokenError or TimeoutError."""
         while not self._pieces:
-            if self._complete:
+            if self.complete:
+                self._let_go()
                 return b""
             await self._wait()
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        self._buffered = 0
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self.buffered = 0
+        if self._connection is not None:
+            self._connection.resume()
         return data
 
-    def abort(self) -> None:
-        """End the connection, whatever it was doing."""
-        if self._transport is not None and not self.closed:
-            self._transport.abort()
-        self._finish(reusable=False)
+    def close(self) -> None:
+        """No more of it is wanted. May be called at any time, and more than once."""
+        self._let_go()
 
-    def abort_unless_done(self) -> None:
-        """End the connection if its answer was not read to the end."""
-        if self._busy:
-            self.abort()
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release(reusable=self.complete and self.keep_alive and self.error is None)
 
     async def _wait(self) -> None:
-        self._raise()
-        self._waiter = self._loop.create_future()
+        self._raise_error()
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-        self._raise()
+        self._raise_error()
 
-    def _raise(self) -> None:
-        if self._error is not None and not self._complete:
-            raise self._error
+    def _raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
 
-    # --- asyncio.Protocol ---
+    # --- for the connection ---
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
-        if not self._busy:  # nothing was asked: whatever this is, it must not reach a caller
-            self.abort()
-            return
-        self._heard = self._loop.time()
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self._fail("it switched to another protocol")
-        except HttpParserError as error:
-            if not self._complete:
-                self._fail(f"its answer is not HTTP ({type(error).__name__})")
-        self._wake()
-        if self._buffered > HIGH_WATER and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
+    def fail(self, error: BaseException) -> None:
+        if not self.complete:
+            self.error = error
+        self.wake()
 
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.closed = True
-        if self._busy and not self._complete:
-            if self._head_complete and self._ends_with_connection():
-                self._complete = True
-            else:
-                why = "it closed the connection" if error is None else type(error).__name__
-                self._error = BrokenError(why, begun=self._head_complete)
-        self._wake()
-        self._finish(reusable=False)
-
-    def _ends_with_connection(self) -> bool:
-        """Whether an answer's body goes on until the connection closes (RFC 9112, 6.3)."""
+    def end_with_connection(self) -> bool:
+        """The connection closed: whether that is how this body ends (RFC 9112, 6.3)."""
+        if not self.begun:
+            return False
         names = {name.lower() for name, _ in self.headers}
-        return not names & {"content-length", "transfer-encoding"}
+        if names & {"content-length", "transfer-encoding"}:
+            return False
+        self.complete = True
+        return True
 
     # --- httptools' callbacks ---
-
-    def on_message_begin(self) -> None:
-        if self._complete:  # a second answer to one request
-            raise HttpParserError("more than one answer")
-        self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD:
-            raise HttpParserError("a head too large")
+            raise ValueError("a head too large")
         self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
+        status = self.parser.get_status_code()
         if 100 <= status < 200 and status != 101:
-            return  # an interim answer: the real one follows
+            self.headers = []  # an interim answer: the real one follows
+            return
         self.status = status
-        self._head_complete = True
+        self.begun = True
         if self._no_body:
-            self._complete = True
-            self._finish(reusable=False)  # the parser would wait for a body
+            self.complete = True  # the parser would wait for a body: not used again
 
     def on_body(self, data: bytes) -> None:
         self._pieces.append(data)
-        self._buffered += len(data)
+        self.buffered += len(data)
 
     def on_message_complete(self) -> None:
-        if not self._head_complete or self._complete:
+        if self.begun and not self.complete:
+            self.complete = True
+            self.keep_alive = self.parser.should_keep_alive()
+
+
+class Connection(asyncio.Protocol):
+    """A connection. `done` is told each time it is let go, with whether it can be used again."""
+
+    def __init__(self, done: Callable[[Connection, bool], None]) -> None:
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._answer: Incoming | None = None
+        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout = 0.0
+        self._heard = 0.0
+        self.closed = False
+        self.idle_since = 0.0
+
+    def request(self, data: bytes, *, no_body: bool, timeout: float) -> Incoming:
+        """Send a whole request.
+
+        Args:
+            no_body: its answer has none (HEAD).
+            timeout: seconds of silence after which the connection is given up.
+        """
+        assert self._transport is not None
+        self._answer = answer = Incoming(self, no_body=no_body)
+        self._timeout = timeout
+        self._heard = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._heard + timeout, self._on_timer)
+        self._transport.write(data)
+        return answer
+
+    def release(self, *, reusable: bool) -> None:
+        """The answer is no longer wanted."""
+        self._answer = None
+        if not reusable or self.closed:
+            self.abort()
             return
-        self._complete = True
-        self._finish(reusable=self._parser.should_keep_alive() and not self._paused)
+        self.idle_since = self._loop.time()
+        self.resume()
+        self._done(self, True)
 
-    # --- ends ---
-
-    def _on_timer(self) -> None:
-        """Silence for too long is the upstream's; while we do not read it is our own."""
-        due = self._heard + self._timeout
-        now = self._loop.time()
-        if self._paused:
-            due = now + self._timeout
-        if now < due:
-            self._timer = self._loop.call_at(due, self._on_timer)
-            return
-        self._error = TimeoutError()
-        self._wake()
-        self.abort()
-
-    def _fail(self, why: str) -> None:
-        self._error = BrokenError(why, begun=self._head_complete)
-        self._wake()
-        self.abort()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _finish(self, *, reusable: bool) -> None:
+    def abort(self) -> None:
+        """End the connection, whatever it was doing."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._busy:
-            if not reusable:
-                self._done(self, False)
+        if self._transport is not None and not self.closed:
+            self.closed = True
+            self._transport.abort()
+        self._done(self, False)
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None and not self.closed:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.complete:
+            self.abort()  # nothing was asked: whatever this is, it must not reach a caller
             return
-        self._busy = False
-        if not reusable and self._transport is not None and not self.closed:
-            self._transport.close()
-        self._done(self, reusable)
+        self._heard = self._loop.time()
+        try:
+            answer.parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._fail(answer, "it switched to another protocol")
+        except (HttpParserError, ValueError) as error:
+            self._fail(answer, f"its answer is not HTTP ({type(error).__name__})")
+        answer.wake()
+        if answer.buffered > HIGH_WATER and not self._paused and not self.closed:
+            assert self._transport is not None
+            self._paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        answer = self._answer
+        if answer is not None and not answer.complete and not answer.end_with_connection():
+            why = "it closed the connection" if error is None else type(error).__name__
+            answer.fail(BrokenError(why, begun=answer.begun))
+        elif answer is not None:
+            answer.wake()
+        self.abort()
+
+    def _fail(self, answer: Incoming, why: str) -> None:
+        answer.keep_alive = False
+        answer.fail(BrokenError(why, begun=answer.begun))
+        self.abort()
+
+    def _on_timer(self) -> None:
+        """One timer for the life of the connection, put off lazily. Silence for too long is the
+        upstream's fault; while we do not read it is our own, and idle is no silence."""
+        now = self._loop.time()
+        waiting = self._answer is not None and not self._answer.complete and not self._paused
+        due = self._heard + self._timeout if waiting else now + self._timeout
+        if now < due:
+            self._timer = self._loop.call_at(due, self._on_timer)
+            return
+        assert self._answer is not None
+        self._timer = None
+        self._answer.fail(TimeoutError())
+        self.abort()
