@@ -84,7 +84,8 @@ class AnswerGuard:
         self._cache = cache
         self._digest = digest
         self._earlier: list[ToolCall] = []
-        self._found: dict[tuple[ContentRule, Action, Surface], Counter[str]] = {}
+        # By rule and action: the surface of the first finding, and how often each entity was seen.
+        self._found: dict[tuple[ContentRule, Action], tuple[Surface, Counter[str]]] = {}
         self._failed: set[ContentRule] = set()
         self._too_long: set[tuple[ContentRule, Surface]] = set()
 
@@ -99,10 +100,10 @@ class AnswerGuard:
             return None if action is Action.FLAG else self._is_too_long(rule, surface)
         if seen.late and action is Action.REWRITE:
             return self._is_too_long(rule, surface)
-        counts = self._found.setdefault((rule, action, surface), Counter())
+        first, counts = self._found.setdefault((rule, action), (surface, Counter()))
         counts[seen.finding.entity] += 1
         if action is Action.BLOCK and not rule.shadow:
-            return found(rule, action, surface, "", counts)
+            return found(rule, action, first, "", counts)
         return None
 
     def _is_too_long(self, rule: ContentRule, surface: Surface) -> Verdict | None:
@@ -142,13 +143,13 @@ class AnswerGuard:
         return verdict
 
     def finish(self) -> None:
-        """Turn what the windows found into verdicts, one a rule, action and surface, in the
-        order of the rules. May be called more than once."""
+        """Turn what the windows found into verdicts, one a rule and action, in the order of the
+        rules. May be called more than once."""
         if not self._found:
             return
         places = {rule: place for place, rule in enumerate(self.rules.content.rules)}
-        for rule, action, surface in sorted(self._found, key=lambda key: (places[key[0]], key[1:])):
-            counts = self._found[rule, action, surface]
+        for rule, action in sorted(self._found, key=lambda key: (places[key[0]], key[1])):
+            surface, counts = self._found[rule, action]
             self.exchange.decide(found(rule, action, surface, "", counts))
         self._found.clear()
 
