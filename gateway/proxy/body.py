@@ -37,7 +37,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
             raise CallerError(
                 Reason.ENCODING_UNSUPPORTED,
                 f"The body's content-encoding {name[:32]!r} cannot be read by this gateway. "
-                "Nothing was sent to the provider. Send it as gzip, deflate or without an encoding.",
+                "Nothing was sent to the provider. Send it as gzip or deflate, or as it is.",
             )
         body = _inflate(body, _WINDOW[name], limit)
     return body

@@ -7,8 +7,9 @@ with an integer `retry-after` for a wait, 401 for keys, 503 for our own failures
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from gateway.dialects.base import Dialect
+from gateway.dialects.base import Dialect, RateLimit
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange
 from gateway.message import Headers, Reply
@@ -54,6 +55,7 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         headers.add("retry-after", str(wait))
         if wait > LONG_WAIT:
             headers.add("x-should-retry", "false")
+        headers.items += dialect.limit_headers(_limits(exchange)).items
     else:
         headers.add("x-should-retry", "false")
         if verdict.reason in _OWN_FAILURE:
@@ -61,6 +63,22 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
     exchange.reason = verdict.reason
     body = dialect.error_body(status, verdict.reason.value, message, exchange.id)
     return Reply(status, headers, body)
+
+
+def _limits(exchange: Exchange) -> list[RateLimit]:
+    """How the buckets of this call stand: for each unit the one with least in it."""
+    admission = exchange.admission
+    tightest: dict[str, RateLimit] = {}
+    if admission is not None:
+        held = zip(exchange.claim_rules, exchange.claims, admission.levels, strict=True)
+        for rule, claim, level in held:
+            if claim.refill is None or claim.shadow:
+                continue
+            limit = replace(rule.limit_of(claim, level), now=exchange.now)
+            known = tightest.get(limit.unit)
+            if known is None or limit.remaining < known.remaining:
+                tightest[limit.unit] = limit
+    return list(tightest.values())
 
 
 def _headers(exchange: Exchange, action: Action, reason: Reason, rule: str) -> Headers:
