@@ -98,6 +98,15 @@ SIGNATURES: tuple[Signature, ...] = (
         ("forget",),
     ),
     Signature(
+        "ignore-and-say",
+        "override",
+        0.75,
+        rf"\b(?:ignore|disregard|forget){S}(?:the|this|these|all|any|other|everything|instructions?)"
+        rf"(?:{S}{W}){{0,5}}{S}(?:and|then|but){S}(?:just{S}|instead{S}|simply{S}|only{S})?"
+        rf"(?:print|say|output|respond|reply|write|tell|return|report|answer|do|focus)\b",
+        ("forget",),
+    ),
+    Signature(
         "ignore-above",
         "override",
         0.75,
@@ -319,9 +328,27 @@ SIGNATURES: tuple[Signature, ...] = (
         "system-heading",
         "forging",
         0.45,
-        r"(?:^|[\n>\"'*#\-|\]])\s*(?:system|admin(?:istrator)?|developer|root|assistant|important"
+        r"(?:^|[\n>\"'*#\-|\]:])\s*(?:system|admin(?:istrator)?|developer|root|assistant|important"
         r" system|new system)[ _-]{0,2}(?:prompt|message|note|override|instructions?|command"
         r"|directive|policy)\s*(?:\]|\*{1,2})?\s*:",
+    ),
+    Signature(
+        "system-line",
+        "forging",
+        0.5,
+        r"(?:^|\n|-{3,}|\\n)[ \t>\"'*#-]*(?:system|systeme)\s*:\s*[^\W\d_]{2}",
+    ),
+    Signature(
+        "role-pair",
+        "forging",
+        0.5,
+        r"\n[ \t>*#-]*(?:assistant|ai|chatgpt)\s*:[^\n]{0,200}\n[ \t>*#-]*(?:user|human)\s*:",
+    ),
+    Signature(
+        "instruction-tag",
+        "forging",
+        0.4,
+        r"<\s*(?:core[ _-])?instructions?\s*>|(?:^|\n)[ \t]*--+ *(?:core|new) instructions?\b",
     ),
     Signature(
         "role-line",

@@ -68,7 +68,7 @@ KEYS: dict[str, str] = {
     rf"{gap(2)}(?:other|current|remaining|prior|ongoing|existing|else|previous)\b",
     "forget": r"\b(?:ignor|disregard|forget|bypass|overrid|overlook|discard|abandon|dismiss|erase"
     r"|delete|unlearn)\w*[\W_]+(?:about[\W_]+)?(?:of[\W_]+)?(?:all|any|every|each|your|the\b|these"
-    r"|those|this|that|what|it all|above|preceding|foregoing|previous|prior)",
+    r"|those|this|that|what|it all|instruct|other|above|preceding|foregoing|previous|prior)",
     "following-orders": r"\b(?:following|next|subsequent|below|upcoming|new)[\W_]+"
     rf"(?:{W}{S})?(?:instruct|command|orders?|directive|tasks?|request|assignment|operation)",
     "to-follow": r"\b(?:the (?:next|following|upcoming|subsequent|forthcoming|ensuing)|what"
