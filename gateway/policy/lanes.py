@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gateway.dialects.base import Surface, ToolCall
 from gateway.policy.content import Edit
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.text_window import Seen, TextWindow
+from gateway.policy.text_window import Failure, Seen, TextWindow
 
 
 class TextLane:
@@ -24,10 +24,13 @@ class TextLane:
     `holders` are the rules that may change or stop it, `watchers` those that only look.
 
     Attributes:
+        plain: no rule has a say in it.
         end: offset of the end of what has come.
+        decided: offset up to which text may leave.
         cut: where a block fell; nothing from there on is let through.
         begun: some of it has been let through.
         waiting: characters that were held back when it was last settled.
+        failed: rules that raised, with the error. Whoever settles the lane empties the list.
     """
 
     __slots__ = (
@@ -37,7 +40,10 @@ class TextLane:
         "_watch",
         "begun",
         "cut",
+        "decided",
         "end",
+        "failed",
+        "plain",
         "readonly",
         "surface",
         "waiting",
@@ -52,20 +58,17 @@ class TextLane:
     ) -> None:
         self.surface = surface
         self.readonly = readonly
+        self.plain = not holders and not watchers
         self.end = 0
+        self.decided = 0
         self.cut: int | None = None
         self.begun = False
         self.waiting = 0
-        self._gate = TextWindow(holders) if holders else None
-        self._watch = TextWindow(watchers) if watchers else None
+        self.failed: list[Failure] = []
+        self._gate = TextWindow(holders, self.failed) if holders else None
+        self._watch = TextWindow(watchers, self.failed) if watchers else None
         self._ahead = ""  # what the watchers have not been given yet
         self._edits: list[Edit] = []
-
-    @property
-    def decided(self) -> int:
-        """Offset up to which text may leave."""
-        decided = self.end if self._gate is None else self._gate.decided
-        return decided if self.cut is None else min(decided, self.cut)
 
     def push(self, text: str) -> None:
         self.end += len(text)
@@ -74,35 +77,31 @@ class TextLane:
         if self._watch is not None:
             self._ahead += text
 
-    def settle(self, *, final: bool) -> list[Seen]:
+    def settle(self, *, final: bool) -> Sequence[Seen]:
         """What those that act have found since; `final`: the lane's text is complete."""
-        return [] if self._gate is None else self._gate.advance(final=final)
+        gate = self._gate
+        if gate is None:
+            self.decided = self.end
+            return ()
+        found = gate.advance(final=final)
+        self.decided = gate.decided
+        return found
 
-    def look(self, *, final: bool) -> list[Seen]:
+    def stop(self, at: int) -> None:
+        """Nothing from there on is let through."""
+        self.cut = at
+        self.decided = min(self.decided, at)
+
+    def look(self, *, final: bool) -> Sequence[Seen]:
         """What those that only look find in what has been decided."""
         watch = self._watch
         if watch is None:
-            return []
+            return ()
         ready = self.decided - watch.end
         if ready > 0:
             watch.push(self._ahead[:ready])
             self._ahead = self._ahead[ready:]
         return watch.advance(final=final)
-
-    def failures(self) -> list[tuple[ContentRule, Exception]]:
-        """Rules that raised since this was last asked."""
-        failed: list[tuple[ContentRule, Exception]] = []
-        for window in (self._gate, self._watch):
-            if window is not None and window.failed:
-                failed += window.failed
-                window.failed = []
-        return failed
-
-    def drop(self, rule: ContentRule) -> None:
-        """Ask a rule no more."""
-        for window in (self._gate, self._watch):
-            if window is not None:
-                window.drop(rule)
 
     def edit(self, edit: Edit) -> None:
         """Put another text in the place of a finding. Of two that overlap the first stands, and

@@ -75,11 +75,35 @@ class StreamWindow:
         frame = self.stream.read(event)
         if self._rules.idle:
             self._note(frame)
-            self.begun = True
-            return self.stream.write(frame)
-        held = self._take(frame)
-        if not self._queue and held.ready and self.blocked is None:
-            return self._pass(held)
+        elif self._queue or self._opening is not None or not self._is_free(frame):
+            held = self._take(frame)
+            if self._queue or not held.ready:
+                return self._keep(held)
+            opening = self._opening
+            if opening is not None and len(opening) < MAX_OPENING and _is_silent(frame):
+                opening.append(frame)
+                return b""
+            return self._write(held)
+        self.begun = True
+        return self.stream.write(frame)
+
+    def _is_free(self, frame: Frame) -> bool:
+        """Whether no rule has a say in a frame: structure, or text that no rule watches."""
+        parts = frame.parts
+        if frame.unscannable or len(parts) > 1:
+            return False
+        if not parts:
+            return True
+        part = parts[0]
+        lane = self._texts.get(part.lane)
+        if lane is None or not lane.plain or part.kind is not PartKind.TEXT:
+            return False
+        self.text_out += _size(part.text)
+        lane.begun = True
+        return True
+
+    def _keep(self, held: Held) -> bytes:
+        """Queue a frame; return what may leave because of it."""
         self._queue.add(held)
         if self._queue.size > MAX_HELD:
             self._block(self._guard.overflow())
@@ -166,28 +190,35 @@ class StreamWindow:
 
     def _settle(self, lane: TextLane, *, final: bool) -> None:
         """Decide as much of a lane as can be decided."""
-        waited = lane.waiting
-        decided = lane.decided
+        if lane.plain:
+            lane.decided = lane.end
+            return
+        before = lane.decided
         found = lane.settle(final=final)
-        self._take_failures(lane, decided)
+        if lane.failed:
+            self._take_failures(lane, before)
         for seen in found:
             if self.blocked is None:
                 self._on_seen(lane, seen)
         self._look(lane, final=final or lane.cut is not None)
         if self.blocked is None:
-            lane.waiting = lane.end - lane.decided
-            self._measure(lane.waiting - waited)
+            waiting = lane.end - lane.decided
+            if waiting != lane.waiting:
+                self._measure(waiting - lane.waiting)
+                lane.waiting = waiting
 
     def _look(self, lane: TextLane, *, final: bool) -> None:
         for seen in lane.look(final=final):
             self._guard.on_text(seen, lane.surface, lane.readonly)
-        self._take_failures(lane, lane.decided)
+        if lane.failed:
+            self._take_failures(lane, lane.decided)
 
     def _take_failures(self, lane: TextLane, decided: int) -> None:
-        for rule, error in lane.failures():
+        for rule, error in lane.failed:
             verdict = self._guard.on_rule_error(rule, error)
             if verdict is not None:
                 self._block(verdict, lane, decided)
+        lane.failed.clear()
 
     def _on_seen(self, lane: TextLane, seen: Seen) -> None:
         verdict = self._guard.on_text(seen, lane.surface, lane.readonly)
@@ -263,16 +294,6 @@ class StreamWindow:
 
     # --- letting frames out ---
 
-    def _pass(self, held: Held) -> bytes:
-        """Let a frame through that need not wait."""
-        opening = self._opening
-        if opening is not None:
-            silent = not held.calls and all(placed.start == placed.end for placed in held.texts)
-            if silent and not held.frame.closing and len(opening) < MAX_OPENING:
-                opening.append(held.frame)
-                return b""
-        return self._write(held)
-
     def _release(self, touched: tuple[str, ...]) -> bytes:
         out = [self._write(held) for held in self._queue.ready(touched)]
         if self.blocked is not None:
@@ -298,7 +319,7 @@ class StreamWindow:
             self.blocked = verdict
             self._cut = lane
             if lane is not None:
-                lane.cut = at
+                lane.stop(at)
 
     def _ending(self) -> bytes:
         """The last bytes: what stood before the block in its own frame, then the ending."""
@@ -321,6 +342,16 @@ class StreamWindow:
         placed.part.text = placed.part.text[: placed.lane.decided - placed.start]
         head.frame.changed = True
         return self._write(self._queue.take_head())
+
+
+def _is_silent(frame: Frame) -> bool:
+    """Whether a frame says nothing yet, so that it belongs to the opening."""
+    if frame.closing:
+        return False
+    for part in frame.parts:
+        if part.text or part.kind not in (PartKind.TEXT, PartKind.END):
+            return False
+    return True
 
 
 def _size(text: str) -> int:

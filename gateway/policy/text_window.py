@@ -21,6 +21,10 @@ KEPT = 8192
 """Characters that may look like one growing match before it is taken for one."""
 
 
+Failure = tuple[ContentRule, Exception]
+"""A rule whose scanner raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A rule's finding in `text`, and what is left of it to act on: `[start, end)` of the lane.
@@ -51,19 +55,18 @@ class TextWindow:
 
     Attributes:
         decided: offset up to which text may go; what lies between it and `end` is held.
-        failed: rules whose scanner raised, with the error; they take no part any more. Whoever
-            advances the window empties the list.
+        failed: rules whose scanner raised, with the error; they take no part any more.
     """
 
     __slots__ = ("_base", "_longest", "_text", "_watches", "decided", "failed")
 
-    def __init__(self, rules: Sequence[ContentRule]) -> None:
+    def __init__(self, rules: Sequence[ContentRule], failed: list[Failure] | None = None) -> None:
         self._watches = [_Watch(rule) for rule in rules]
         self._longest = max((rule.scanner.longest for rule in rules), default=0)
         self._text = ""
         self._base = 0  # offset of the first character of `_text`
         self.decided = 0
-        self.failed: list[tuple[ContentRule, Exception]] = []
+        self.failed: list[Failure] = [] if failed is None else failed
 
     @property
     def end(self) -> int:
@@ -71,10 +74,6 @@ class TextWindow:
 
     def push(self, text: str) -> None:
         self._text += text
-
-    def drop(self, rule: ContentRule) -> None:
-        """Ask a rule no more."""
-        self._watches = [watch for watch in self._watches if watch.rule is not rule]
 
     def advance(self, *, final: bool = False) -> list[Seen]:
         """Settle as much as can be settled, and return what was found in it, by start.
@@ -84,8 +83,8 @@ class TextWindow:
         settled: list[Seen] = []
         size = len(self._text)
         while True:
-            limit = self._growing(final)
-            if limit <= self._floor() and size - limit <= self._longest and not final:
+            floor, limit = self._growing(final)
+            if limit <= floor and size - limit <= self._longest and not final:
                 return settled
             limit, waiting = self._settle(limit, settled)
             if final or size - limit <= self._longest:
@@ -99,22 +98,27 @@ class TextWindow:
         self._forget()
         return settled
 
-    def _floor(self) -> int:
-        """Where in `_text` the first rule's undecided part begins."""
-        return min((watch.floor for watch in self._watches), default=self.decided) - self._base
-
-    def _growing(self, final: bool) -> int:
-        """Where the first match may be growing; what stands before it is as it will be."""
+    def _growing(self, final: bool) -> tuple[int, int]:
+        """Where in the text the first undecided part begins, and where the first match may be
+        growing; what stands before that is as it will be."""
         text, base = self._text, self._base
-        limit = len(text)
+        floor = limit = size = len(text)
         for watch in self._watches:
-            watch.hold = limit
+            watch.hold = size
+            start = watch.floor - base
             if not final:
                 try:
-                    watch.hold = watch.rule.scanner.hold(text, watch.floor - base)
+                    watch.hold = watch.rule.scanner.hold(text, start)
                 except Exception as error:  # noqa: BLE001  its own on_error decides
                     self._fail(watch, error)
-        return min((watch.hold for watch in self._watches), default=limit)
+                    continue
+            if watch.hold < limit:
+                limit = watch.hold
+            if start < floor:
+                floor = start
+        if not self._watches:
+            floor = -1  # the last rule has failed: nothing is undecided
+        return floor, limit
 
     def _settle(self, limit: int, settled: list[Seen]) -> tuple[int, list[Seen]]:
         """Take the findings before `limit` to `settled`; return the limit and those that wait.
@@ -123,18 +127,21 @@ class TextWindow:
         """
         found = self._find()
         limit += self._base
-        for seen in reversed(found):
-            if seen.start < limit < seen.end:
-                limit = seen.start
         done = 0
-        for seen in found:
-            if seen.end > limit:
-                break
-            settled.append(self._placed(seen))
-            done += 1
+        if found:
+            for seen in reversed(found):
+                if seen.start < limit < seen.end:
+                    limit = seen.start
+            for seen in found:
+                if seen.end > limit:
+                    break
+                settled.append(self._placed(seen))
+                done += 1
         for watch in self._watches:
-            watch.floor = max(watch.floor, limit)
-        self.decided = max(self.decided, limit)
+            if watch.floor < limit:
+                watch.floor = limit
+        if self.decided < limit:
+            self.decided = limit
         return limit - self._base, found[done:]
 
     def _find(self) -> list[Seen]:
@@ -147,7 +154,8 @@ class TextWindow:
             except Exception as error:  # noqa: BLE001  its own on_error decides
                 self._fail(watch, error)
                 continue
-            found += [Seen(rule, f, text, base + f.start, base + f.end) for f in findings]
+            if findings:
+                found += [Seen(rule, f, text, base + f.start, base + f.end) for f in findings]
         if len(found) > 1:
             found.sort(key=_place)
         return found
@@ -179,14 +187,18 @@ class TextWindow:
 
     def _forget(self) -> None:
         """Cut off what nothing needs any more."""
-        cut = self._floor() - LOOK_BEHIND
+        oldest = self.decided
+        for watch in self._watches:
+            if watch.floor < oldest:
+                oldest = watch.floor
+        cut = oldest - LOOK_BEHIND - self._base
         if cut > 0:
             self._text = self._text[cut:]
             self._base += cut
 
     def _fail(self, watch: _Watch, error: Exception) -> None:
         self.failed.append((watch.rule, error))
-        self.drop(watch.rule)
+        self._watches = [other for other in self._watches if other is not watch]
 
 
 def _place(seen: Seen) -> tuple[int, int]:

@@ -232,6 +232,12 @@ def test_the_opening_leaves_with_the_first_content_or_with_the_end() -> None:
     assert Run([rule], [opening, closing]).out == opening.raw + closing.raw
 
 
+def test_a_call_that_nothing_holds_ends_the_opening() -> None:
+    rule = FakeRule(Words("bad"), BLOCK, "r", surfaces=["output"])
+    run = Run([rule], [event(start=True), event(tool("c1", "f"))])
+    assert run.out == event(start=True).raw + event(tool("c1", "f")).raw
+
+
 def test_a_long_opening_leaves_by_itself() -> None:
     rule = FakeRule(Words("bad"), BLOCK, "r")
     pings = [event(ping=number) for number in range(12)]

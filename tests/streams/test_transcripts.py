@@ -190,7 +190,7 @@ def spanning(transcript: Transcript) -> list[str]:
             at += len(piece)
             word = text[max(0, at - 6) : at + 6]
             plain = word.isprintable() and word.strip() == word and " " in word
-            if plain and 6 <= at and len(word) == 12 and word not in signed:
+            if plain and at >= 6 and len(word) == 12 and word not in signed:
                 found.append(word)
                 break
     return found[:3]
