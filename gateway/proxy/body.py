@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from gateway.errors import CallerError
+from gateway.errors import CallerError, UpstreamError
 from gateway.verdict import Reason
 
 _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -93,4 +93,14 @@ class StreamUnpacker:
         )
 
     def feed(self, piece: bytes) -> bytes:
-        return piece if self._unpacker is None else self._unpacker.decompress(piece)
+        """The text of the next piece. Raises UpstreamError where it is not what it says."""
+        if self._unpacker is None:
+            return piece
+        try:
+            return self._unpacker.decompress(piece)
+        except zlib.error:
+            raise UpstreamError(
+                Reason.ANSWER_MALFORMED,
+                "The provider's stream is not what its content-encoding says.",
+                retryable=False,
+            ) from None

@@ -34,8 +34,9 @@ _COMMENT = b": portcullis is reading ahead\n\n"
 class Relay:
     """Passes answers on, through the rules."""
 
-    def __init__(self, closer: Closer) -> None:
+    def __init__(self, closer: Closer, keep_alive: float = KEEP_ALIVE) -> None:
         self._closer = closer
+        self.keep_alive = keep_alive
 
     async def pass_on(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         """The reply to the caller. Whatever breaks on the way closes upstream's connection."""
@@ -113,14 +114,15 @@ class Relay:
             return self._pass_encoded(exchange, pipeline, answer)
         stream = exchange.dialect.open_stream(exchange.call)
         window = pipeline.window(exchange, stream)
-        pieces = self._pieces(exchange, answer, stream, window, unpacker)
+        packed = not unpacker.plain and not pipeline.rules  # then it passes as it came
+        pieces = self._pieces(exchange, answer, stream, window, unpacker, packed)
         first = await anext(pieces, b"")
         if window.blocked is not None and not window.begun:
             await pieces.aclose()
             reply = replies.for_answer(exchange, window.blocked, exchange.dialect, window.message)
             return await self._closer.blocked(exchange, reply)
         headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
-        if not unpacker.plain:
+        if not packed:
             headers.remove("content-encoding")
         return Reply(answer.status, headers, _chain(first, pieces))
 
@@ -131,6 +133,7 @@ class Relay:
         stream: AnswerStream,
         window: StreamWindow,
         unpacker: StreamUnpacker,
+        packed: bool,
     ) -> AsyncGenerator[bytes, None]:
         """Upstream's bytes through the window, never empty; the exchange is closed before the
         last of them."""
@@ -139,7 +142,7 @@ class Relay:
             piece = b"-"
             while piece and window.blocked is None:
                 try:
-                    async with asyncio.timeout(KEEP_ALIVE if window.waits else None):
+                    async with asyncio.timeout(self.keep_alive if window.waits else None):
                         piece = await answer.next_piece()
                 except TimeoutError:
                     out = window.open() + _COMMENT
@@ -150,17 +153,16 @@ class Relay:
                 out = b"".join([window.feed(event) for event in found])
                 if not piece:
                     out += window.end()
+                if packed:
+                    out = piece
                 exchange.bytes_out += len(out)
                 if stream.finished or not piece or window.blocked is not None:
                     await self._finish(exchange, stream, window)
                 if out:
                     yield out
-        except GatewayError as error:
-            if window.begun:
-                exchange.reason = error.reason
-                exchange.outcome = "upstream_failed"
-                self._collect(exchange, stream, window)
-                await self._closer.close(exchange)
+        except Exception as error:
+            if exchange.bytes_out:  # the head is sent: all that is left is to break off
+                await self._broken(exchange, error, stream, window)
             raise
         except (GeneratorExit, asyncio.CancelledError):
             self._collect(exchange, stream, window)
@@ -168,6 +170,18 @@ class Relay:
             raise
         finally:
             answer.close()
+
+    async def _broken(
+        self, exchange: Exchange, error: Exception, stream: AnswerStream, window: StreamWindow
+    ) -> None:
+        """The stream broke in the middle: upstream's fault, or ours."""
+        theirs = isinstance(error, UpstreamError)
+        exchange.reason = error.reason if isinstance(error, GatewayError) else Reason.INTERNAL_ERROR
+        exchange.outcome = "upstream_failed" if theirs else "failed"
+        try:
+            self._collect(exchange, stream, window)
+        finally:
+            await self._closer.close(exchange)
 
     async def _finish(self, exchange: Exchange, stream: AnswerStream, window: StreamWindow) -> None:
         """The answer is complete, or stopped: close the exchange before its last bytes leave.
