@@ -202,8 +202,8 @@ def used(exchange: Exchange) -> Usage | None:
         return exchange.usage
     if not exchange.sent or call is None or not call.billable or call.dialect == "opaque":
         return None
-    if exchange.upstream_status == 0 and exchange.outcome == "upstream_failed":
-        return None  # it was never reached: nothing can have been used
+    if exchange.upstream_status == 0 and exchange.reason is Reason.UPSTREAM_UNREACHABLE:
+        return None  # it was not reached, or broke off without a word: nothing was delivered
     if exchange.upstream_status >= 400:
         return None
     return Usage(

@@ -51,7 +51,7 @@ class _Pool:
         self._all: set[Connection] = set()
 
     async def take(self, timeout: float, *, fresh: bool = False) -> tuple[Connection, bool]:
-        """A connection, and whether it was used before. Raises OSError or TimeoutError."""
+        """A connection, and whether it was used before. Raises OSError or BrokenError."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._idle and not fresh:
@@ -62,14 +62,17 @@ class _Pool:
                 return connection, True
             connection.abort()
         origin = self.origin
-        async with asyncio.timeout(timeout):
-            _, made = await loop.create_connection(
-                lambda: Connection(self._give_back),
-                origin.host,
-                origin.port,
-                ssl=self._context,
-                server_hostname=origin.host if origin.tls else None,
-            )
+        try:
+            async with asyncio.timeout(timeout):
+                _, made = await loop.create_connection(
+                    lambda: Connection(self._give_back),
+                    origin.host,
+                    origin.port,
+                    ssl=self._context,
+                    server_hostname=origin.host if origin.tls else None,
+                )
+        except TimeoutError:  # it is away, not slow: nothing can have been done
+            raise BrokenError(f"no connection in {timeout:g} s", begun=False) from None
         self._all.add(made)
         return made, False
 
@@ -208,8 +211,7 @@ def _upstream_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
     if isinstance(error, TimeoutError):
         return UpstreamError(
             Reason.UPSTREAM_TIMEOUT,
-            f"The provider did not answer in time ({timeouts.read:g} s of silence, "
-            f"{timeouts.connect:g} s to connect).",
+            f"The provider did not answer in time ({timeouts.read:g} s of silence).",
             status=504,
         )
     why = str(error) if isinstance(error, BrokenError) else type(error).__name__
