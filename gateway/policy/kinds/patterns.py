@@ -1,0 +1,81 @@
+"""`patterns`: an operator's own phrases and RE2 expressions, on any surface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from gateway.config.rule_options import ContentOptions, Strict
+from gateway.detectors.phrases import Expr, PhraseScanner, from_phrase
+from gateway.dialects.base import Surface
+from gateway.policy.content_rule import ContentRule
+from gateway.policy.phrasing import listed_names
+from gateway.policy.rule import Workshop
+from gateway.verdict import Action, Mode, Reason, RuleRef
+
+_ACTIONS = {"flag": Action.FLAG, "redact": Action.REWRITE, "block": Action.BLOCK}
+
+MOST = 1000
+"""Phrases and expressions of one rule: each costs build time, and room in one automaton."""
+
+_Phrase = Annotated[str, Field(min_length=2, max_length=512, pattern=r"\S")]
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+
+
+class ExpressionOptions(Strict):
+    """One RE2 expression. `name` stands in replies, metrics and records; `longest` is the
+    longest match in characters that is found whatever way a stream is cut."""
+
+    name: _Name
+    re2: Annotated[str, Field(min_length=1, max_length=4096)]
+    longest: int = Field(default=512, ge=1, le=4096)
+
+
+class PatternsOptions(ContentOptions):
+    """Keys of a `patterns` rule: phrases to `deny`, and `expressions`, at least one of both."""
+
+    kind: Literal["patterns"]
+    deny: tuple[_Phrase, ...] = Field(default=(), max_length=MOST)
+    expressions: tuple[ExpressionOptions, ...] = Field(default=(), max_length=MOST)
+    ignore_case: bool = True
+    action: Literal["flag", "redact", "block"] = "block"
+
+    @model_validator(mode="after")
+    def _something(self) -> PatternsOptions:
+        if not self.deny and not self.expressions:
+            raise ValueError("give deny or expressions: there is nothing to look for")
+        names = [expression.name for expression in self.expressions]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"expressions need names of their own; twice: {', '.join(twice)}")
+        return self
+
+
+class PatternsRule(ContentRule):
+    """Flags, redacts or blocks what an operator forbids."""
+
+    kind: ClassVar[str] = "patterns"
+    reason: ClassVar[Reason] = Reason.PATTERN_FOUND
+    default_surfaces: ClassVar[frozenset[Surface]] = frozenset(Surface)
+    Options = PatternsOptions
+
+    def __init__(
+        self, options: PatternsOptions, ref: RuleRef, mode: Mode, workshop: Workshop
+    ) -> None:
+        super().__init__(options, ref, mode, workshop)
+        self._action = _ACTIONS[options.action]
+        phrases = [
+            # By number: a phrase may be the very thing that must not stand in a reply or a log.
+            from_phrase(f"phrase-{number}", phrase, ignore_case=options.ignore_case)
+            for number, phrase in enumerate(options.deny, 1)
+        ]
+        named = [Expr(e.name, e.re2, e.longest) for e in options.expressions]
+        self.scanner = PhraseScanner([*phrases, *named])
+
+    def action_on(self, surface: Surface) -> Action:
+        return self._action
+
+    def describe(self, entities: Mapping[str, int]) -> str:
+        return listed_names(f"the forbidden pattern {entity}" for entity in sorted(entities))
