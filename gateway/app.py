@@ -28,6 +28,7 @@ from gateway.config.settings import Address, Settings, parse_address, read_setti
 from gateway.control import GoneError, Line
 from gateway.detectors.scan_cache import ScanCache
 from gateway.errors import ConfigError
+from gateway.exchange import Exchange
 from gateway.identity.session_book import SessionBook, counts_sessions, times_runs
 from gateway.identity.tenant import KeyRing
 from gateway.lifecycle import Supervisor
@@ -40,6 +41,7 @@ from gateway.proxy.live import Live, TenantLive, upstream_plan
 from gateway.proxy.server import DataServer
 from gateway.proxy.sessions import Sessions
 from gateway.state.open import open_store
+from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
 from gateway.telemetry.metrics import Metrics, merge
 from gateway.upstream.client import Client
@@ -232,7 +234,12 @@ async def build(
 
     current = Current(make(texts))
     sessions = Sessions(SessionBook(store, derive(master, "session")))
-    closer = Closer(store, audit, sessions, metrics.record)
+
+    def observe(exchange: Exchange) -> None:
+        metrics.record(exchange)
+        log_exchange(exchange)
+
+    closer = Closer(store, audit, sessions, observe, metrics.store_failed)
     metrics.watch_running(closer.running)
     client = Client()
     handler = Handler(

@@ -175,6 +175,7 @@ class Worker:
         try:
             await self._parts.store.renew(held)
         except StoreError as error:
+            self._parts.metrics.store_failed("renew")
             _log.error("leases not renewed: %s", error)
 
     async def _log_head(self) -> None:

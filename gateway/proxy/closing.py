@@ -52,10 +52,12 @@ class Closer:
         recorder: Recorder,
         sessions: Sessions,
         observe: Callable[[Exchange], None],
+        store_failed: Callable[[str], None],
     ) -> None:
         self._store = store
         self._recorder = recorder
         self._observe = observe
+        self._store_failed = store_failed
         self._sessions = sessions
         self._tasks: set[asyncio.Task[None]] = set()
         self._none_running = asyncio.Event()
@@ -169,18 +171,18 @@ class Closer:
         live: Live = exchange.snapshot
         usage = used(exchange)
         exchange.usage = usage
-        if usage is not None and exchange.call is not None:
-            price = live.prices.find(exchange.model_served or exchange.call.model)
-            if price is None:
-                price = live.prices.find(exchange.call.model)
-            exchange.cost = live.prices.cost(usage, price) if price is not None else None
+        call, target = exchange.call, exchange.target
+        if usage is not None and call is not None and target is not None:
+            price = live.prices.price_of(call, target.provider, exchange.model_served)
+            exchange.cost = live.prices.cost(usage, price)
         if not exchange.claims or exchange.settled:
             return
         pipeline = live.tenants[exchange.identity.tenant].pipeline
         try:
             await pipeline.settle(exchange, self._store, usage or Usage(), exchange.cost)
         except StoreError as error:  # its lease runs out and is charged in full
-            _log.error("could not settle %s: %s", exchange.id, error)
+            self._store_failed("settle")
+            _log.error("could not settle: %s", error, extra={"exchange": exchange.id})
 
     def _record(self, exchange: Exchange) -> None:
         exchange.mark("settle")
