@@ -84,12 +84,17 @@ class AnswerGuard:
         self._cache = cache
         self._digest = digest
         self._earlier: list[ToolCall] = []
+        self._reasoning: list[str] = []
         # By rule and action: the surface of the first finding, and how often each entity was seen.
         self._found: dict[tuple[ContentRule, Action], tuple[Surface, Counter[str]]] = {}
         self._failed: set[ContentRule] = set()
         self._too_long: set[tuple[ContentRule, Surface]] = set()
 
     # --- text of a stream ---
+
+    def note_reasoning(self, text: str) -> None:
+        """What the model says of its reasons, as it came: the record keeps a digest of it."""
+        self._reasoning.append(text)
 
     def on_text(self, seen: Seen, surface: Surface, readonly: bool) -> Verdict | None:
         """Take a settled finding to the record; the verdict is given only where it ends the
@@ -145,6 +150,8 @@ class AnswerGuard:
     def finish(self) -> None:
         """Turn what the windows found into verdicts, one a rule and action, in the order of the
         rules. May be called more than once."""
+        if self._reasoning:
+            self.exchange.reasoning_digest = self._digest("".join(self._reasoning))
         if not self._found:
             return
         places = {rule: place for place, rule in enumerate(self.rules.content.rules)}
@@ -219,6 +226,8 @@ class AnswerGuard:
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
         texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
+        self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
+        self.finish()
         stopped = self._decide(self.rules.content.judge(texts, self._cache))
         stopped = stopped or self.on_unscannable(answer.unscannable)
         if stopped is not None:

@@ -14,7 +14,15 @@ Rules of this file:
 
 from __future__ import annotations
 
-from gateway.dialects.base import AnswerStream, Event, Frame, Part, PartKind, ToolCall
+from gateway.dialects.base import (
+    AnswerStream,
+    Event,
+    Frame,
+    Part,
+    PartKind,
+    Surface,
+    ToolCall,
+)
 from gateway.policy import wording
 from gateway.policy.answer_guard import AnswerGuard
 from gateway.policy.content import Edit, effect
@@ -98,7 +106,7 @@ class StreamWindow:
         lane = self._texts.get(part.lane)
         if lane is None or not lane.plain or part.kind is not PartKind.TEXT:
             return False
-        self.text_out += _size(part.text)
+        self._count(part)
         lane.begun = True
         return True
 
@@ -140,9 +148,14 @@ class StreamWindow:
     def _note(self, frame: Frame) -> None:
         """What the record wants to know of an answer that no rule looks at."""
         for part in frame.parts:
-            self.text_out += _size(part.text)
+            self._count(part)
             if part.kind is not PartKind.TEXT and part.kind is not PartKind.END:
                 self._take_call(part, None)
+
+    def _count(self, part: Part) -> None:
+        self.text_out += _size(part.text)
+        if part.surface is Surface.REASONING:
+            self._guard.note_reasoning(part.text)
 
     def _take(self, frame: Frame) -> Held:
         held = Held(frame)
@@ -153,7 +166,7 @@ class StreamWindow:
                 break
             if part.group not in held.groups:
                 held.groups += (part.group,)
-            self.text_out += _size(part.text)
+            self._count(part)
             if part.kind is PartKind.TEXT:
                 self._take_text(part, held)
             elif part.kind is PartKind.END:
