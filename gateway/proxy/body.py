@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from gateway.errors import CallerError, UpstreamError
 from gateway.verdict import Reason
+
+_SLICE = 64 * 1024
+_MOST_LAYERS = 4
+_MOST_MEMBERS = 4096
+"""Each new member of a gzip body copies what is left of a slice: that must not be for free."""
 
 _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
@@ -30,48 +36,77 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     Raises:
         CallerError: an encoding this gateway cannot read, broken data, or over the limit.
     """
-    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
+    names = [part.strip().lower() for part in encoding.split(",")]
+    if len(names) > _MOST_LAYERS:
+        raise _unsupported(encoding)
+    for name in reversed(names):
         if name in ("", "identity"):
             continue
         if name not in _WINDOW:
-            raise CallerError(
-                Reason.ENCODING_UNSUPPORTED,
-                f"The body's content-encoding {name[:32]!r} cannot be read by this gateway. "
-                "Nothing was sent to the provider. Send it as gzip or deflate, or as it is.",
-            )
-        body = _inflate(body, _WINDOW[name], limit)
+            raise _unsupported(name)
+        if body:
+            body = _inflate(body, _WINDOW[name], limit)
     return body
+
+
+def _unsupported(encoding: str) -> CallerError:
+    return CallerError(
+        Reason.ENCODING_UNSUPPORTED,
+        f"The body's content-encoding {encoding[:32]!r} cannot be read by this gateway. "
+        "Nothing was sent to the provider. Send it as gzip, deflate or without an encoding.",
+    )
 
 
 def _inflate(body: bytes, window: int, limit: int) -> bytes:
     try:
-        unpacked = _inflate_all(body, window, limit)
+        return _inflate_all(body, window, limit)
     except zlib.error:
         if window != zlib.MAX_WBITS:
             raise _broken() from None
-        try:  # some clients send `deflate` without the zlib frame
-            unpacked = _inflate_all(body, -zlib.MAX_WBITS, limit)
-        except zlib.error:
-            raise _broken() from None
-    return unpacked
+    try:  # some clients send `deflate` without the zlib frame
+        return _inflate_all(body, -zlib.MAX_WBITS, limit)
+    except zlib.error:
+        raise _broken() from None
 
 
 def _inflate_all(body: bytes, window: int, limit: int) -> bytes:
-    """All members of a gzip body, or the one stream of a deflate body."""
+    unpacker = _Unpacker(window)
     out: list[bytes] = []
     size = 0
-    rest = body
-    while rest:
-        unpacker = zlib.decompressobj(window)
-        piece = unpacker.decompress(rest, limit - size + 1)
-        size += len(piece)
-        if size > limit:
-            raise too_large(limit)
-        out.append(piece)
-        if not unpacker.eof:
-            raise _broken()
-        rest = unpacker.unused_data if window > zlib.MAX_WBITS else b""
+    for at in range(0, len(body), _SLICE):
+        for piece in unpacker.feed(body[at : at + _SLICE], limit + 1):
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            out.append(piece)
+    if not unpacker.done:
+        raise zlib.error("cut off")
     return b"".join(out)
+
+
+class _Unpacker:
+    """The members of a gzip body, one behind another, or the one stream of a deflate body."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._member = zlib.decompressobj(window)
+        self._members = 1
+
+    @property
+    def done(self) -> bool:
+        """Whether what came ends where a member ends."""
+        return self._member.eof
+
+    def feed(self, data: bytes, most: int = 0) -> Iterator[bytes]:
+        """What `data` unpacks to, in pieces of at most `most` bytes. Raises zlib.error."""
+        while data:
+            if self._member.eof:
+                if self._window <= zlib.MAX_WBITS or self._members >= _MOST_MEMBERS:
+                    raise zlib.error("data behind the end")
+                self._member = zlib.decompressobj(self._window)
+                self._members += 1
+            yield self._member.decompress(data, most)
+            data = self._member.unconsumed_tail or self._member.unused_data
 
 
 def _broken() -> CallerError:
@@ -88,16 +123,14 @@ class StreamUnpacker:
         name = encoding.strip().lower()
         self.readable = name in ("", "identity") or name in _WINDOW
         self.plain = name in ("", "identity")
-        self._unpacker = (
-            None if self.plain or not self.readable else zlib.decompressobj(_WINDOW[name])
-        )
+        self._unpacker = _Unpacker(_WINDOW[name]) if name in _WINDOW else None
 
     def feed(self, piece: bytes) -> bytes:
         """The text of the next piece. Raises UpstreamError where it is not what it says."""
         if self._unpacker is None:
             return piece
         try:
-            return self._unpacker.decompress(piece)
+            return b"".join(self._unpacker.feed(piece))
         except zlib.error:
             raise UpstreamError(
                 Reason.ANSWER_MALFORMED,

@@ -60,12 +60,14 @@ def to_upstream(
 
 
 def to_caller(headers: Headers) -> Headers:
-    """The answer's headers that the caller sees."""
+    """The answer's headers that the caller sees; only this gateway speaks as `x-portcullis-*`."""
     named = _connection_names(headers)
     return Headers(
         (name, value)
         for name, value in headers
-        if (lowered := name.lower()) not in _DROPPED_DOWN and lowered not in named
+        if (lowered := name.lower()) not in _DROPPED_DOWN
+        and lowered not in named
+        and not lowered.startswith("x-portcullis-")
     )
 
 
@@ -83,7 +85,11 @@ def readable_only(headers: Headers, *, stream: bool) -> None:
 
 def _connection_names(headers: Headers) -> frozenset[str]:
     """Headers that the Connection header declares as belonging to this hop."""
-    value = headers.get("connection")
-    if not value or value.lower() in ("keep-alive", "close"):
+    if "connection" not in headers:
         return frozenset()
-    return frozenset(part.strip().lower() for part in value.split(","))
+    return frozenset(
+        part.strip().lower()
+        for name, value in headers
+        if name.lower() == "connection"
+        for part in value.split(",")
+    )

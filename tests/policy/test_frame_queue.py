@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from gateway.dialects.base import Event, Frame, Part, PartKind, Surface, ToolCall
 from gateway.policy.frame_queue import FrameQueue, Held, Placed
 from gateway.policy.lanes import CallLane, TextLane
 
-count = 0
+numbers = count(1)
 
 
 def frame() -> Frame:
-    global count
-    count += 1
-    return Frame(Event(f"{count}\n".encode(), "", str(count)))
+    number = next(numbers)
+    return Frame(Event(f"{number}\n".encode(), "", str(number)))
 
 
 def lane(*, begun: bool = True, decided: int = 100) -> TextLane:

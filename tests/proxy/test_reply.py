@@ -1,0 +1,119 @@
+"""Refusals as SDKs understand them: status, headers, body of the dialect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.dialects.registry import DIALECTS
+from gateway.errors import CallerError, OwnError, UpstreamError
+from gateway.message import Headers, Reply
+from gateway.proxy import reply as replies
+from gateway.testing import make_exchange
+from gateway.verdict import Action, Reason, RuleRef, Verdict
+
+CHAT, MESSAGES = DIALECTS["openai_chat"], DIALECTS["anthropic_messages"]
+RULE = RuleRef("base", "secrets", "secrets")
+
+
+def verdict(action: Action = Action.BLOCK, reason: Reason = Reason.SECRET_FOUND, **keys: Any):  # type: ignore[no-untyped-def]
+    return Verdict(action, reason, RULE, "found an AWS access key", **keys)
+
+
+def body_of(reply: Reply) -> Any:
+    assert isinstance(reply.body, bytes)
+    return json.loads(reply.body)
+
+
+def test_a_block_is_a_400_that_nobody_retries() -> None:
+    exchange = make_exchange()
+    reply = replies.for_verdict(exchange, verdict(), CHAT)
+    assert reply.status == 400
+    headers = reply.headers
+    assert headers.get("x-should-retry") == "false"
+    assert headers.get("x-portcullis-verdict") == "block"
+    assert headers.get("x-portcullis-reason") == "secret_found"
+    assert headers.get("x-portcullis-rule") == "base/secrets"
+    assert headers.get("content-type") == "application/json"
+    for name in ("x-request-id", "request-id", "x-portcullis-id"):
+        assert headers.get(name) == exchange.id
+    assert exchange.reason is Reason.SECRET_FOUND
+
+
+def test_the_body_is_the_dialects_error_with_the_reason_as_its_code() -> None:
+    chat = body_of(replies.for_verdict(make_exchange(), verdict(), CHAT))
+    assert chat["error"]["code"] == "secret_found"
+    assert "rule base/secrets found an AWS access key" in chat["error"]["message"]
+    anthropic = body_of(replies.for_verdict(make_exchange(), verdict(), MESSAGES))
+    assert anthropic["type"] == "error"
+    assert "Nothing was sent to the provider." in anthropic["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("wait", "header", "final"),
+    [(None, "1", False), (0.2, "1", False), (1.2, "2", False), (60, "60", False), (61, "61", True)],
+)
+def test_a_wait_is_a_429_with_whole_seconds(wait: float | None, header: str, final: bool) -> None:
+    slow = verdict(Action.THROTTLE, Reason.RATE_LIMITED, retry_after=wait)
+    reply = replies.for_verdict(make_exchange(), slow, CHAT)
+    assert reply.status == 429
+    assert reply.headers.get("retry-after") == header
+    assert ("x-should-retry" in reply.headers) == final
+
+
+@pytest.mark.parametrize("reason", [Reason.RULE_FAILED, Reason.STORE_UNAVAILABLE])
+def test_our_own_failure_is_a_503_that_is_not_retried(reason: Reason) -> None:
+    reply = replies.for_verdict(make_exchange(), verdict(reason=reason), CHAT)
+    assert reply.status == 503
+    assert reply.headers.get("x-should-retry") == "false"
+
+
+def test_an_answer_that_was_stopped_carries_the_guards_message() -> None:
+    reply = replies.for_answer(make_exchange(), verdict(), CHAT, "the message")
+    assert body_of(reply)["error"]["message"] == "the message"
+    assert reply.status == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry"),
+    [
+        (CallerError(Reason.BODY_MALFORMED, "It is no JSON."), 400, False),
+        (CallerError(Reason.BODY_TOO_LARGE, "Too large.", status=413), 413, False),
+        (UpstreamError(Reason.UPSTREAM_TIMEOUT, "Too slow."), 502, True),
+        (OwnError(Reason.INTERNAL_ERROR, "Our fault."), 503, False),
+    ],
+)
+def test_errors_keep_their_status_and_say_whether_to_retry(
+    error: Any, status: int, retry: bool
+) -> None:
+    exchange = make_exchange()
+    reply = replies.for_error(exchange, error, CHAT)
+    assert reply.status == status
+    assert ("x-should-retry" not in reply.headers) == retry
+    said = body_of(reply)["error"]
+    assert said["code"] == error.reason.value
+    assert said["message"] == f"{error.message} Reference {exchange.id}."
+    assert exchange.reason is error.reason
+
+
+def test_an_answer_that_passes_is_marked_with_what_was_done() -> None:
+    exchange = make_exchange()
+    marked = replies.mark(exchange, Headers([("x-request-id", "theirs")]))
+    assert marked.get("x-request-id") == "theirs"
+    assert marked.get("x-portcullis-verdict") == "allow"
+    assert "x-portcullis-reason" not in marked
+    exchange.decide(verdict(Action.REWRITE))
+    exchange.decide(verdict(Action.BLOCK, of_call=True))
+    exchange.notices["x-portcullis-warning"] = "loop"
+    marked = replies.mark(exchange, Headers())
+    assert marked.get("x-portcullis-verdict") == "block"
+    assert marked.get("x-portcullis-reason") == "secret_found"
+    assert marked.get("x-portcullis-warning") == "loop"
+
+
+def test_a_shadow_verdict_does_not_show() -> None:
+    exchange = make_exchange()
+    exchange.decide(verdict(shadow=True))
+    assert replies.mark(exchange, Headers()).get("x-portcullis-verdict") == "allow"
