@@ -65,6 +65,14 @@ def compile_re2(expression: str) -> Any:
     return re2.compile(expression, options)
 
 
+def new_set() -> Any:
+    """An RE2 Set for searching, with room to work in."""
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    return re2.Set.SearchSet(options)
+
+
 def derive(regex: str, flags: int, make: Callable[..., str], *, only_ascii: bool, last: str) -> str:
     """`make`'s expression for a pattern, or a coarser one that RE2 takes, or `last`."""
     for plain in (False, True):
@@ -91,79 +99,36 @@ class Expression:
         return found
 
 
-class _Filter:
-    """The expressions for one sort of text: ASCII alone, or any. Made when first needed."""
-
-    def __init__(self, patterns: Sequence[Pattern], only_ascii: bool) -> None:
-        self._patterns = patterns
-        self._only_ascii = only_ascii
-
-    @cached_property
-    def set(self) -> Any:
-        """The RE2 Set of all coarser forms."""
-        options = re2.Options()
-        options.max_mem = _MEMORY
-        options.log_errors = False
-        made = re2.Set.SearchSet(options)
-        for pattern in self._patterns:
-            made.Add(
-                derive(
-                    pattern.regex,
-                    pattern.flags,
-                    loosen,
-                    only_ascii=self._only_ascii,
-                    last=ANYTHING,
-                )
-            )
-        made.Compile()
-        return made
-
-    @cached_property
-    def growing(self) -> Expression:
-        """Any pattern's beginnings, at the end of a text."""
-        endings = []
-        for pattern in self._patterns:
-            grows = pattern.regex if pattern.grows is None else pattern.grows
-            endings.append(
-                derive(
-                    grows,
-                    pattern.flags,
-                    unfinished,
-                    only_ascii=self._only_ascii,
-                    last=ANYTHING + "+",
-                )
-            )
-        return _growing(list(dict.fromkeys(endings)))
-
-
-def _growing(endings: list[str]) -> Expression:
-    try:
-        return Expression(f"(?:{'|'.join(endings)})\\z")
-    except re2.error:
-        return Expression(f"{ANYTHING}+\\z")
-
-
-class Matcher:
-    """Many patterns at once. `hits` gives their positions in the list that it was built with."""
+class Growing:
+    """Where a match of any of some patterns may be growing at the end of a text."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self._ascii = _Filter(patterns, True)
-        self._any = _Filter(patterns, False)
+        self._sources = list(
+            dict.fromkeys((p.regex if p.grows is None else p.grows, p.flags) for p in patterns)
+        )
 
-    def warm(self) -> None:
-        """Make every expression now, rather than within the first call that needs it."""
-        for kind in (self._ascii, self._any):
-            _ = kind.set, kind.growing
+    @cached_property
+    def _ascii(self) -> Expression | None:
+        return self._compile(True)
 
-    def hits(self, text: str) -> Sequence[int]:
-        """Which patterns may match; none that is not named here does."""
-        if text.isascii():
-            return self._ascii.set.Match(text) or ()
-        return self._any.set.Match(encode(text)) or ()
+    @cached_property
+    def _any(self) -> Expression | None:
+        return self._compile(False)
+
+    def _compile(self, only_ascii: bool) -> Expression | None:
+        if not self._sources:
+            return None
+        endings = [
+            derive(regex, flags, unfinished, only_ascii=only_ascii, last=ANYTHING + "+")
+            for regex, flags in self._sources
+        ]
+        try:
+            return Expression(f"(?:{'|'.join(dict.fromkeys(endings))})\\z")
+        except re2.error:
+            return Expression(f"{ANYTHING}+\\z")
 
     def hold(self, text: str, start: int = 0) -> int:
-        """Where, at `start` or behind it, a match of any pattern may be growing at the end of
-        `text`; see Scanner.hold."""
+        """That place, at `start` or behind it, or the text's length; see Scanner.hold."""
         size = len(text)
         if start >= size:
             return size
@@ -172,11 +137,55 @@ class Matcher:
         tail = text[begin:] if begin else text
         data = encode(tail)
         if len(data) == len(tail):
-            found = self._ascii.growing.start(data, start - begin, len(data))
+            growing = self._ascii
+            found = growing.start(data, start - begin, len(data)) if growing else -1
             return size if found < 0 else begin + found
         first = len(encode(tail[: start - begin]))
-        found = self._any.growing.start(data, first, len(data))
+        growing = self._any
+        found = growing.start(data, first, len(data)) if growing else -1
         return size if found < 0 else size - len(data[found:].decode())
+
+
+class Matcher:
+    """Many patterns at once. `hits` gives their positions in the list that it was built with.
+
+    What it needs is made when first needed, or all at once by `warm`.
+    """
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = patterns
+        self._growing = Growing(patterns)
+        self.hold = self._growing.hold
+
+    def warm(self) -> None:
+        """Make every expression now, rather than within the first call that needs it."""
+        self.hits("")
+        self.hits("\u00e9")
+        self.hold("a")
+        self.hold("\u00e9")
+
+    def hits(self, text: str) -> Sequence[int]:
+        """Which patterns may match; none that is not named here does."""
+        if text.isascii():
+            return self._ascii.Match(text) or ()
+        return self._any.Match(encode(text)) or ()
+
+    @cached_property
+    def _ascii(self) -> Any:
+        return self._set(True)
+
+    @cached_property
+    def _any(self) -> Any:
+        return self._set(False)
+
+    def _set(self, only_ascii: bool) -> Any:
+        made = new_set()
+        for pattern in self._patterns:
+            made.Add(
+                derive(pattern.regex, pattern.flags, loosen, only_ascii=only_ascii, last=ANYTHING)
+            )
+        made.Compile()
+        return made
 
 
 class CompiledPattern(Protocol):

@@ -55,6 +55,7 @@ class PresidioScanner:
             self._owner += [len(self._recognizers)] * len(filters)
             self._recognizers.append(recognizer)
         self._matcher = Matcher(patterns)
+        self._matcher.warm()
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All findings of at least the threshold, by start; those that overlap are one."""

@@ -320,8 +320,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "CONNECTION_PASSWORD",
         "a password in a connection string",
-        r"(?i:\b(?:server|data source|host|endpoint)\s{0,2}=[^\n\"']{2,200};\s{0,2}(?:password|pwd))"
-        r"\s{0,2}=\s{0,2}(?P<secret>[^\s;\"']{4,128})",
+        r"(?i:\b(?:server|data source|host|endpoint)\s{0,2}=[^\n\"']{2,200};"
+        r"\s{0,2}(?:password|pwd))\s{0,2}=\s{0,2}(?P<secret>[^\s;\"']{4,128})",
         "password",
     ),
     Format(

@@ -108,6 +108,7 @@ class SecretScanner:
         if unknown := set(names) - ENTITIES.keys():
             raise KeyError(*unknown)
         self._matcher = Matcher([pattern for _, pattern, _ in self._formats])
+        self._matcher.warm()
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All findings, by start; of those that overlap the first stands, as a whole."""

@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.detectors.matcher import Matcher, Pattern, Quick
+from gateway.detectors.matcher import Growing, Matcher, Pattern, Quick
 from gateway.detectors.normalise import Normalised, normalise
 from gateway.detectors.signature_table import SIGNATURES
 from gateway.detectors.signature_words import KEYS
@@ -64,7 +64,7 @@ class _Machinery:
     def __init__(self) -> None:
         sources = [Pattern(signature.regex, re.IGNORECASE) for signature in SIGNATURES]
         self.quick = [Quick(source, re.compile(source.regex, source.flags)) for source in sources]
-        self.growing = Matcher(sources)
+        self.growing = Growing(sources)
         keys = [Pattern(regex, re.IGNORECASE) for regex in KEYS.values()]
         numbers = {name: number for number, name in enumerate(KEYS)}
         self._wanted: list[int] = []  # signature -> the keys it needs, as bits
@@ -75,6 +75,7 @@ class _Machinery:
                 self._wanted.append(1 << len(keys))
                 keys.append(source)
         self._keys = Matcher(keys)
+        self._keys.hits("")
 
     def possible(self, text: str) -> list[int]:
         """The signatures that may match."""
@@ -220,3 +221,9 @@ def _sentence_start(text: str, place: int) -> int:
     for match in _SENTENCE.finditer(text, start, place):
         start = match.end()
     return min(start, place)
+
+
+@functools.lru_cache(maxsize=64)
+def scanner(threshold: float) -> SignatureScanner:
+    """A scanner for this threshold; rules and reloads with the same one share it."""
+    return SignatureScanner(threshold)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config.rule_options import ContentOptions, Strict
-from gateway.detectors.phrases import Expr, PhraseScanner, from_phrase
+from gateway.detectors.phrases import Named, phrase, problem_of, scanner
 from gateway.dialects.base import Surface
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.phrasing import listed_names
+from gateway.policy.phrasing import joined
 from gateway.policy.rule import Workshop
 from gateway.verdict import Action, Mode, Reason, RuleRef
 
@@ -20,27 +20,37 @@ _ACTIONS = {"flag": Action.FLAG, "redact": Action.REWRITE, "block": Action.BLOCK
 MOST = 1000
 """Phrases and expressions of one rule: each costs build time, and room in one automaton."""
 
+
+def _usable(regex: str) -> str:
+    problem = problem_of(regex)
+    if problem is not None:
+        raise ValueError(problem)
+    return regex
+
+
 _Phrase = Annotated[str, Field(min_length=2, max_length=512, pattern=r"\S")]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 
 
-class ExpressionOptions(Strict):
-    """One RE2 expression. `name` stands in replies, metrics and records; `longest` is the
-    longest match in characters that is found whatever way a stream is cut."""
+class Expression(Strict):
+    """One RE2 expression. `name` stands in replies, metrics and records."""
 
     name: _Name
-    re2: Annotated[str, Field(min_length=1, max_length=4096)]
-    longest: int = Field(default=512, ge=1, le=4096)
+    re2: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_usable)]
 
 
 class PatternsOptions(ContentOptions):
-    """Keys of a `patterns` rule: phrases to `deny`, and `expressions`, at least one of both."""
+    """Keys of a `patterns` rule: phrases to `deny`, and `expressions`, at least one of both.
+
+    `longest` is the longest match in characters that is found whatever way a stream is cut.
+    """
 
     kind: Literal["patterns"]
     deny: tuple[_Phrase, ...] = Field(default=(), max_length=MOST)
-    expressions: tuple[ExpressionOptions, ...] = Field(default=(), max_length=MOST)
-    ignore_case: bool = True
+    case_sensitive: bool = False
+    expressions: tuple[Expression, ...] = Field(default=(), max_length=MOST)
     action: Literal["flag", "redact", "block"] = "block"
+    longest: int = Field(default=512, ge=16, le=4096)
 
     @model_validator(mode="after")
     def _something(self) -> PatternsOptions:
@@ -66,16 +76,16 @@ class PatternsRule(ContentRule):
     ) -> None:
         super().__init__(options, ref, mode, workshop)
         self._action = _ACTIONS[options.action]
-        phrases = [
-            # By number: a phrase may be the very thing that must not stand in a reply or a log.
-            from_phrase(f"phrase-{number}", phrase, ignore_case=options.ignore_case)
-            for number, phrase in enumerate(options.deny, 1)
+        # By number: a phrase may be the very thing that must not stand in a reply or a log.
+        named = [
+            Named(f"phrase-{number}", phrase(text, case_sensitive=options.case_sensitive))
+            for number, text in enumerate(options.deny, 1)
         ]
-        named = [Expr(e.name, e.re2, e.longest) for e in options.expressions]
-        self.scanner = PhraseScanner([*phrases, *named])
+        named += [Named(expression.name, expression.re2) for expression in options.expressions]
+        self.scanner = scanner(tuple(named), options.longest)
 
     def action_on(self, surface: Surface) -> Action:
         return self._action
 
     def describe(self, entities: Mapping[str, int]) -> str:
-        return listed_names(f"the forbidden pattern {entity}" for entity in sorted(entities))
+        return joined(f"the forbidden pattern {entity}" for entity in sorted(entities))

@@ -13,7 +13,7 @@ from gateway.detectors import presidio
 from gateway.detectors.presidio_entities import ENTITIES, name_of
 from gateway.dialects.base import Surface
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.phrasing import listed_names
+from gateway.policy.phrasing import counted, joined
 from gateway.policy.rule import Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
@@ -53,7 +53,6 @@ class PiiOptions(ContentOptions):
     entities: tuple[Annotated[str, AfterValidator(_known_entity)], ...] = Field(
         default=DEFAULT_ENTITIES,
         min_length=1,
-        json_schema_extra={"items": {"enum": sorted(ENTITIES)}},
     )
     action: Annotated[Literal["flag", "redact", "block"], BeforeValidator(_known_action)] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
@@ -86,6 +85,6 @@ class PiiRule(ContentRule):
         return f"<{finding.entity}>"
 
     def describe(self, entities: Mapping[str, int]) -> str:
-        return listed_names(name_of(entity) for entity in sorted(entities))
+        return joined(counted(name_of(entity), n) for entity, n in sorted(entities.items()))
 
     advice: ClassVar[str] = "Leave it out, or put a stand-in in its place, and send again."
