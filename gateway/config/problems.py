@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.config.policy_file import PolicyFile
@@ -132,7 +133,7 @@ def keys_at(path: Path, document: Any) -> list[str]:
         model = _step(model, step, here)
         if model is None:
             return []
-    return list(model.model_fields) if _is_model(model) else []
+    return list(_fields(model)) if _is_model(model) else []
 
 
 def _inside(here: Any, step: int | str) -> Any:
@@ -144,7 +145,7 @@ def _inside(here: Any, step: int | str) -> Any:
 def _step(model: Any, step: int | str, value: Any) -> Any:
     """The type of what stands one step further in."""
     if _is_model(model):
-        known = model.model_fields.get(str(step))
+        known = _fields(model).get(str(step))
         return _useful(known.annotation) if known else None
     origin, args = get_origin(model), get_args(model)
     if origin is dict:
@@ -157,6 +158,11 @@ def _step(model: Any, step: int | str, value: Any) -> Any:
             return KINDS[kind].Options if isinstance(kind, str) and kind in KINDS else item
         return item
     return None
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A model's fields by the keys that an operator writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _useful(annotation: Any) -> Any:

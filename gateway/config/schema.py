@@ -39,16 +39,28 @@ def policy_schema() -> dict[str, Any]:
         rules.append({"$ref": reference})
     definitions["Rule"] = {"oneOf": rules}
     top = definitions.pop(by_model[PolicyFile, "validation"]["$ref"].removeprefix(_REF))
+    used = _used(top, definitions, set())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Portcullis policy file",
         **_without_titles(top),
-        "$defs": {
-            name: _without_titles(body)
-            for name, body in sorted(definitions.items())
-            if name != "RuleOptions"
-        },
+        "$defs": {name: _without_titles(definitions[name]) for name in sorted(used)},
     }
+
+
+def _used(schema: Any, definitions: dict[str, Any], seen: set[str]) -> set[str]:
+    """The names of the definitions that a schema needs; pydantic leaves others behind, of types
+    that stand in the file in their written form (`Rate`)."""
+    if isinstance(schema, list):
+        for each in schema:
+            _used(each, definitions, seen)
+    if isinstance(schema, dict):
+        name = str(schema.get("$ref", "")).removeprefix(_REF)
+        if name and name not in seen:
+            seen.add(name)
+            _used(definitions[name], definitions, seen)
+        _used(list(schema.values()), definitions, seen)
+    return seen
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.config.load import load_texts
@@ -78,7 +80,7 @@ def test_suggestions_are_made_only_where_they_are_near() -> None:
 
 
 def test_the_keys_of_every_place_are_known() -> None:
-    document = {
+    document: dict[str, Any] = {
         "tenants": {"a": {"keys": [{}]}},
         "policies": {"p": {"rules": [{"kind": "tools"}, {"kind": "nope"}]}},
     }
@@ -87,4 +89,6 @@ def test_the_keys_of_every_place_are_known() -> None:
     assert "unknown" in keys_at(("policies", "p", "rules", 0), document)
     assert "on_error" in keys_at(("policies", "p", "rules", 1), document)
     assert "user" in keys_at(("policies", "p", "rules", 0, "when"), document)
+    document["policies"]["p"]["rules"][0] = {"kind": "secrets"}
+    assert "except" in keys_at(("policies", "p", "rules", 0), document)
     assert keys_at(("version", "x"), document) == []
