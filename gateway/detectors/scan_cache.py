@@ -2,9 +2,8 @@
 
 Rules of this file:
 - No text is kept, only its keyed digest: without the key nobody can say what was scanned. (But
-  for the text asked for last, whose digest serves all rules that read it.)
-- Bounded: the findings that were not asked for longest make room for new ones. Texts with
-  many findings count for more, so that the memory is bounded too.
+  for the text asked for last, whose digest and findings serve all rules that read it.)
+- Bounded in texts and in bytes: what was not asked for longest makes room for what is new.
 """
 
 from __future__ import annotations
@@ -15,63 +14,87 @@ from hashlib import blake2b
 from gateway.verdict import Finding
 
 WORTHWHILE = 256
-"""Characters from which a text is remembered: measured, a digest and its look-up take one
-microsecond, as a scan of a shorter clean text does, and 2.6 at 2 KB, where four rules scan for
-eighteen."""
+"""Characters from which a text is remembered. Measured: to digest and look up 256 characters for
+four rules takes one microsecond, to scan them six; at 2 KB three, against nineteen."""
 
-MAX_ENTRIES = 65_536  # some 20 MB: an entry without findings takes about 300 bytes
-_MANY = 64  # findings from which an entry is not worth its memory
+MAX_ENTRIES = 65_536
+MAX_BYTES = 64 << 20
 
-_Key = tuple[bytes, str]
+# Bytes in CPython 3.11, rounded up: of a text's entry, a detector's word on it, a finding.
+_ENTRY, _WORD, _FINDING = 500, 120, 200
+
+_Entry = dict[str, tuple[Finding, ...]]
 
 
 class ScanCache:
-    """Findings by text and detector version, least recently used first out.
+    """Findings by text and detector version, least recently used text first out.
 
     Attributes:
-        hits, misses, evictions: counters since the start; telemetry reads them. Texts that are
-            too short to be remembered are not counted.
+        hits, misses: answers of `get`; texts too short to be remembered are not counted.
+        evictions: texts forgotten for want of room.
+        size: bytes that it takes, about.
     """
 
-    def __init__(self, key: bytes, max_entries: int = MAX_ENTRIES) -> None:
-        self._key = key[:64]
-        self._max = max_entries
-        self._found: OrderedDict[_Key, tuple[Finding, ...]] = OrderedDict()
-        self._last = ""
-        self._last_digest = b""
+    def __init__(
+        self, key: bytes, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._keyed = blake2b(key=key[:64], digest_size=16)
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        # The text asked for last, its digest, and what is known of it.
+        self._text = ""
+        self._digest = b""
+        self._entry: _Entry | None = None
+        self.size = 0
         self.hits = 0
         self.misses = 0
         self.evictions = 0
 
-    def key(self, text: str) -> bytes:
-        """The keyed digest that stands for a text."""
-        if text is not self._last:
-            data = text.encode("utf-8", "surrogatepass")
-            self._last_digest = blake2b(data, key=self._key, digest_size=16).digest()
-            self._last = text
-        return self._last_digest
-
     def get(self, text: str, version: str) -> tuple[Finding, ...] | None:
         """What that version of a detector found, None where it must look."""
-        if len(text) < WORTHWHILE:
-            return None
-        place = (self.key(text), version)
-        found = self._found.get(place)
+        if text is not self._text:
+            if len(text) < WORTHWHILE:
+                return None
+            self._turn_to(text)
+        found = self._entry.get(version) if self._entry is not None else None
         if found is None:
             self.misses += 1
-            return None
-        self._found.move_to_end(place)
-        self.hits += 1
+        else:
+            self.hits += 1
         return found
 
     def put(self, text: str, version: str, findings: tuple[Finding, ...]) -> None:
         """Remember what was found."""
-        if len(text) < WORTHWHILE or len(findings) >= _MANY:
-            return
-        self._found[self.key(text), version] = findings
-        while len(self._found) > self._max:
-            self._found.popitem(last=False)
-            self.evictions += 1
+        if text is not self._text:
+            if len(text) < WORTHWHILE:
+                return
+            self._turn_to(text)
+        entry = self._entry
+        if entry is None:
+            entry = self._entry = self._entries[self._digest] = {}
+            self.size += _ENTRY
+        if version not in entry:
+            entry[version] = findings
+            self.size += _WORD + _FINDING * len(findings)
+            while self.size > self._max_bytes or len(self._entries) > self._max_entries:
+                self._forget()
 
     def __len__(self) -> int:
-        return len(self._found)
+        """How many texts are remembered."""
+        return len(self._entries)
+
+    def _turn_to(self, text: str) -> None:
+        keyed = self._keyed.copy()
+        keyed.update(text.encode("utf-8", "surrogatepass"))
+        self._text, self._digest = text, keyed.digest()
+        self._entry = self._entries.get(self._digest)
+        if self._entry is not None:
+            self._entries.move_to_end(self._digest)
+
+    def _forget(self) -> None:
+        _, entry = self._entries.popitem(last=False)
+        self.size -= _ENTRY + sum(_WORD + _FINDING * len(found) for found in entry.values())
+        self.evictions += 1
+        if entry is self._entry:
+            self._entry = None
