@@ -16,7 +16,7 @@ Facts used, all checked by tests against libphonenumber's metadata:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from phonenumbers import phonenumbermatcher, phonenumberutil
@@ -97,6 +97,10 @@ class QuickPhone:
             for start, end in spans
         ]
         return EntityRecognizer.remove_duplicates(results)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """All that libphonenumber would try to read, from `begin` on."""
+        return _CANDIDATE.finditer(text, self.begin)
 
     def _counts(self, number: Any) -> bool:
         """Whether the recognizer takes a number: South Africa's look at the sort of line."""

@@ -82,25 +82,58 @@ class PresidioScanner:
         return united(kept)
 
     def hold(self, text: str, start: int = 0) -> int:
-        """See Scanner.hold."""
-        return self._matcher.hold(text, start)
+        """See Scanner.hold.
+
+        What a recognizer matched and then turned down (a wrong checksum) still hides what
+        begins inside of it. So that a text in pieces gives what the whole one gives, such a
+        match is not cut either.
+        """
+        place = self._matcher.hold(text, start)
+        if place >= len(text) or place <= start:
+            return place
+        hits = self._matcher.hits(text)
+        numbers = {self._owner[hit] for hit in hits}
+        while numbers:
+            earlier = min(self._recognizers[n].uncut(text, start, place) for n in numbers)
+            if earlier == place:
+                break
+            place = earlier
+        return place
 
 
 class _Recognizer:
-    """One of Presidio's recognizers, asked for what begins behind some place."""
+    """One of Presidio's recognizers, asked for what begins behind some place.
 
-    __slots__ = ("_entities", "_parts", "_recognizer")
+    `parts` have a `begin` and give all that is matched; `obeys`: the recognizer looks with
+    them, so that it begins where they are told to.
+    """
 
-    def __init__(self, recognizer: Any, parts: Sequence[Any]) -> None:
+    __slots__ = ("_entities", "_obeys", "_parts", "_recognizer")
+
+    def __init__(self, recognizer: Any, parts: Sequence[Any], obeys: bool = True) -> None:
         self._recognizer = recognizer
         self._entities = recognizer.supported_entities
-        self._parts = parts  # what has a `begin`; none where it cannot be told where to begin
+        self._parts = parts
+        self._obeys = obeys
+
+    def uncut(self, text: str, start: int, place: int) -> int:
+        """`place`, or where a match begins that it would cut."""
+        for part in self._parts:
+            part.begin = start
+            for match in part.finditer(text):
+                if match.start() >= place:
+                    break
+                if match.end() > place:
+                    place = match.start()
+                    break
+            part.begin = 0
+        return place
 
     def results(self, text: str, start: int) -> Any:
         """Presidio's results in `text`; nothing that begins before `start` hides one."""
         if not start:
             return self._recognizer.analyze(text, self._entities, None)
-        if not self._parts:
+        if not self._obeys:
             # IBAN: its expression looks back one character, for a capital or a digit, and
             # begins with a capital.
             before = "0" if text[start - 1].isascii() and text[start - 1].isalnum() else " "
@@ -174,8 +207,9 @@ def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
     sources = [Pattern(pattern.regex, flags) for pattern in recognizer.patterns]
     # Copies: the originals are shared by all of a class.
     recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
-    parts = [] if name == "IbanRecognizer" else _quicken(recognizer, sources)
-    return _Recognizer(recognizer, parts), sources
+    # The IBAN recognizer compiles its expression anew each time and looks by itself.
+    parts = _quicken(recognizer, sources)
+    return _Recognizer(recognizer, parts, name != "IbanRecognizer"), sources
 
 
 def _validates(recognizer: Any) -> bool:

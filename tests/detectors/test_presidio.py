@@ -18,6 +18,7 @@ from gateway.detectors import presidio
 from gateway.detectors.presidio import PresidioScanner, united
 from gateway.detectors.presidio_entities import ENTITIES, name_of
 from gateway.verdict import Finding
+from tests.detectors.windows import in_pieces
 
 DATA = pathlib.Path(os.environ.get("PORTCULLIS_TEST_DATA", "../shared/data")) / "dev"
 SAMPLES = [
@@ -62,6 +63,24 @@ def test_a_finding_is_held_from_its_start_while_it_grows(text, entity):
     for finding in scanner.find(text):
         for cut in range(finding.start + 1, finding.end + 1):
             assert scanner.hold(text[:cut]) <= finding.start
+
+
+MIXED = PresidioScanner(
+    ["EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "PHONE_NUMBER", "IP_ADDRESS", "URL"]
+)
+
+
+@given(TEXTS, st.lists(st.integers(0, 120), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_a_text_in_pieces_gives_what_the_whole_one_gives(text, cuts):
+    assert in_pieces(MIXED, text, cuts) == list(MIXED.find(text))
+
+
+def test_the_iban_recognizer_can_begin_anywhere():
+    text = "XDE89370400440532013000 GB29NWBK60161331926819"
+    scanner = OURS["IBAN_CODE"]
+    assert [f.start for f in scanner.find(text, 24)] == [24]
+    assert [f.start for f in scanner.find(text, 1)] == [24]  # before 1 stands a letter
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="no shared data here")
