@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 from gateway.dialects.base import Dialect, RateLimit
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.message import Headers, Reply
 from gateway.policy import wording
@@ -35,7 +35,9 @@ def for_answer(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: 
 
 def for_error(exchange: Exchange, error: GatewayError, dialect: Dialect) -> Reply:
     """The reply to what cannot be read, cannot be reached, or went wrong inside."""
-    headers = _headers(exchange, Action.BLOCK, error.reason, str(GATEWAY))
+    if not isinstance(error, UpstreamError):  # it was ourselves who let the call go no further
+        exchange.decide(Verdict(Action.BLOCK, error.reason, GATEWAY))
+    headers = _headers(exchange, exchange.action, error.reason, str(GATEWAY))
     if not error.retryable:
         headers.add("x-should-retry", "false")
     message = error.message
