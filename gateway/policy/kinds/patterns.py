@@ -20,6 +20,8 @@ _ACTIONS = {"flag": Action.FLAG, "redact": Action.REWRITE, "block": Action.BLOCK
 MOST = 1000
 """Phrases and expressions of one rule: each costs build time, and room in one automaton."""
 
+_PHRASE = "phrase-"
+
 
 def _usable(regex: str) -> str:
     problem = problem_of(regex)
@@ -60,6 +62,11 @@ class PatternsOptions(ContentOptions):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"expressions need names of their own; twice: {', '.join(twice)}")
+        for name in names:
+            if name.startswith(_PHRASE):
+                raise ValueError(
+                    f"{name} is what a phrase is called; name the expression otherwise"
+                )
         return self
 
 
@@ -78,7 +85,7 @@ class PatternsRule(ContentRule):
         self._action = _ACTIONS[options.action]
         # By number: a phrase may be the very thing that must not stand in a reply or a log.
         named = [
-            Named(f"phrase-{number}", phrase(text, case_sensitive=options.case_sensitive))
+            Named(f"{_PHRASE}{number}", phrase(text, case_sensitive=options.case_sensitive))
             for number, text in enumerate(options.deny, 1)
         ]
         named += [Named(expression.name, expression.re2) for expression in options.expressions]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from gateway.config.rule_options import ContentOptions
 from gateway.detectors import presidio
@@ -32,7 +32,7 @@ _ACTIONS = {"flag": Action.FLAG, "redact": Action.REWRITE, "block": Action.BLOCK
 def _known_entity(name: str) -> str:
     if name in ENTITIES:
         return name
-    close = get_close_matches(name.upper(), ENTITIES, n=1, cutoff=0.6)
+    close = get_close_matches(name.upper(), ENTITIES, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"unknown entity {name!r}{hint} (docs/kinds/pii.md lists all)")
 
@@ -46,14 +46,18 @@ def _known_action(action: Any) -> Any:
     return action
 
 
+_Entity = Annotated[
+    str,
+    AfterValidator(_known_entity),
+    WithJsonSchema({"type": "string", "enum": sorted(ENTITIES)}),
+]
+
+
 class PiiOptions(ContentOptions):
     """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1."""
 
     kind: Literal["pii"]
-    entities: tuple[Annotated[str, AfterValidator(_known_entity)], ...] = Field(
-        default=DEFAULT_ENTITIES,
-        min_length=1,
-    )
+    entities: tuple[_Entity, ...] = Field(default=DEFAULT_ENTITIES, min_length=1)
     action: Annotated[Literal["flag", "redact", "block"], BeforeValidator(_known_action)] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
 
