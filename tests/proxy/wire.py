@@ -83,12 +83,15 @@ class Reader:
 
     def chunk(self) -> bytes:
         """One chunk of a chunked body, b"" for the last one."""
-        size = int(self._until(b"\r\n").split(b";")[0], 16)
+        line = self._until(b"\r\n", most=80)
+        size = int(line.split(b";")[0], 16)
         data = self._exactly(size + 2)
         return data[:-2]
 
-    def _until(self, mark: bytes, *, optional: bool = False) -> bytes:
+    def _until(self, mark: bytes, *, optional: bool = False, most: int = 1_000_000) -> bytes:
         while mark not in self._rest:
+            if len(self._rest) > most:
+                raise AssertionError(f"no end of line in {self._rest!r}")
             piece = self._sock.recv(65536)
             if not piece:
                 if optional and not self._rest:
@@ -231,20 +234,23 @@ class Upstream:
 
     def __enter__(self) -> Upstream:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in self._sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+        self.go_away()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
+
+    def go_away(self) -> None:
+        """Take no more connections, and end those there are. May be called more than once."""
+        for sock in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
