@@ -136,7 +136,7 @@ class _Recognizer:
         if not self._obeys:
             # IBAN: its expression looks back one character, for a capital or a digit, and
             # begins with a capital.
-            before = "0" if text[start - 1].isascii() and text[start - 1].isalnum() else " "
+            before = "0" if re.match("[A-Z0-9]", text[start - 1]) else " "
             text = " " * (start - 1) + before + text[start:]
         for part in self._parts:
             part.begin = start

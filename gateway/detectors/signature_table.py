@@ -10,8 +10,6 @@ Weights were set by hand on ../shared/data/dev; docs/kinds/injection.md says how
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gateway.detectors.signature_words import (
     DROP,
     EARLIER,
@@ -22,30 +20,10 @@ from gateway.detectors.signature_words import (
     SHOW,
     URGENT,
     S,
+    Signature,
     W,
     gap,
 )
-
-
-class Signature(NamedTuple):
-    """`group` is one of GROUPS, `needs` names of KEYS: all must occur for it to be tried."""
-
-    name: str
-    group: str
-    weight: float
-    regex: str
-    needs: tuple[str, ...] = ()
-
-
-GROUPS = {
-    "override": "an attempt to override instructions",
-    "forging": "a forged system message",
-    "exfiltration": "an attempt to extract secrets or instructions",
-    "hijack": "instructions aimed at an agent",
-    "persona": "a jailbreak persona",
-    "hidden": "hidden or encoded instructions",
-}
-"""Group -> what it is called in a message to a person."""
 
 SIGNATURES: tuple[Signature, ...] = (
     # --- override ---
@@ -203,7 +181,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "urgent-banner",
         "override",
         0.35,
-        rf"(?:^|\n|[%&:=#*~<>^$@!+|{{\[\-]{{2,}})\s*{URGENT}{S}(?:{W}{S})?(?:task|alert|bulletin"
+        rf"(?:^|(?<=\n)|(?<=[%&:=#*~<>^$@!+|{{\[\-]{{2}}))[ \t]*{URGENT}{S}(?:{W}{S})?(?:task"
+        rf"|alert|bulletin"
         rf"|cue|dispatch|instructions?|addendum|directives?|transition|pause|interlude|addition"
         rf"|command|order|mission|transmission|broadcast|proposition)s?\b(?:{S}{W}){{0,2}}\s*"
         rf"(?:[%&:=#*~<>^$@!+|}}\]\-]{{2,}}|[:!])",
@@ -328,7 +307,8 @@ SIGNATURES: tuple[Signature, ...] = (
         "system-heading",
         "forging",
         0.45,
-        r"(?:^|[\n>\"'*#\-|\]:])\s*(?:system|admin(?:istrator)?|developer|root|assistant|important"
+        r"(?:^|(?<=[\n>\"'*#\-|\]:]))[ \t]*(?:system|admin(?:istrator)?|developer|root"
+        r"|assistant|important"
         r" system|new system)[ _-]{0,2}(?:prompt|message|note|override|instructions?|command"
         r"|directive|policy)\s*(?:\]|\*{1,2})?\s*:",
     ),
@@ -336,25 +316,25 @@ SIGNATURES: tuple[Signature, ...] = (
         "system-line",
         "forging",
         0.5,
-        r"(?:^|\n|-{3,}|\\n)[ \t>\"'*#-]*(?:system|systeme)\s*:\s*[^\W\d_]{2}",
+        r"(?:^|(?<=\n)|(?<=---)|(?<=\\n))[ \t>\"'*#-]*(?:system|systeme)\s*:\s*[^\W\d_]{2}",
     ),
     Signature(
         "role-pair",
         "forging",
         0.5,
-        r"\n[ \t>*#-]*(?:assistant|ai|chatgpt)\s*:[^\n]{0,200}\n[ \t>*#-]*(?:user|human)\s*:",
+        r"(?<=\n)[ \t>*#-]*(?:assistant|ai|chatgpt)\s*:[^\n]{0,200}\n[ \t>*#-]*(?:user|human)\s*:",
     ),
     Signature(
         "instruction-tag",
         "forging",
         0.4,
-        r"<\s*(?:core[ _-])?instructions?\s*>|(?:^|\n)[ \t]*--+ *(?:core|new) instructions?\b",
+        r"<\s*(?:core[ _-])?instructions?\s*>|(?:^|(?<=\n))[ \t]*--+ *(?:core|new) instructions?\b",
     ),
     Signature(
         "role-line",
         "forging",
         0.35,
-        r"(?:^|[\n\"'>\-])\s*(?:#{1,3}\s*)?(?:system|assistant|human|user|ai)\s*:\s*\S",
+        r"(?:^|(?<=[\n\"'>\-]))[ \t]*(?:#{1,3}\s*)?(?:system|assistant|human|user|ai)\s*:\s*\S",
     ),
     Signature(
         "end-of-input",

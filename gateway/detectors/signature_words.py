@@ -1,4 +1,4 @@
-"""The vocabulary of the injection signatures, and the keys that say which are worth trying.
+"""What a signature is, the vocabulary of the injection signatures, and the keys that say which are worth trying.
 
 `S` stands between words and takes any white space and punctuation; `W` is one word.
 """
@@ -6,7 +6,30 @@
 # ruff: noqa: RUF001 - other scripts are part of it
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gateway.detectors.normalise import normalise
+
+
+class Signature(NamedTuple):
+    """`group` is one of GROUPS, `needs` names of KEYS: all must occur for it to be tried."""
+
+    name: str
+    group: str
+    weight: float
+    regex: str
+    needs: tuple[str, ...] = ()
+
+
+GROUPS = {
+    "override": "an attempt to override instructions",
+    "forging": "a forged system message",
+    "exfiltration": "an attempt to extract secrets or instructions",
+    "hijack": "instructions aimed at an agent",
+    "persona": "a jailbreak persona",
+    "hidden": "hidden or encoded instructions",
+}
+"""Group -> what it is called in a message to a person."""
 
 S = r"[\W_]+"
 W = r"[^\W_]+"

@@ -27,6 +27,7 @@ from gateway.verdict import Finding
 REACH = 400  # characters that hits weighed together may span
 BEFORE = 160  # how far back a passage may reach for the beginning of its sentence
 AFTER = 400  # and how far on for the end of its line
+CONTEXT = 4  # characters before a hit that signatures look back at
 LONGEST = BEFORE + REACH + AFTER + 64
 
 DEFAULT_THRESHOLD = 0.5
@@ -108,54 +109,56 @@ class SignatureScanner:
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All passages, by start, not overlapping; see Scanner.find."""
-        if start:
-            return [
-                Finding(f.entity, f.start + start, f.end + start, f.score)
-                for f in self.find(text[start:])
-            ]
-        hits = self.hits(text)
+        least = min(start, CONTEXT)
+        cut = start - least
+        if cut:
+            text = text[cut:]
+        hits = self.hits(text, least)
         if not hits:
             return ()
         passages: list[Finding] = []
+        done = least
         for first, last, weight in _weighed(hits, self.threshold):
             some = hits[first : last + 1]
-            begin, end = _passage(text, some[0].start, max(hit.end for hit in some))
+            begin, end = _passage(text, some[0].start, max(hit.end for hit in some), done)
             group = max(some, key=lambda hit: hit.weight).group
-            if passages and some[0].start < passages[-1].end:
+            if some[0].start < done:
                 before = passages.pop()
                 group = before.entity if before.score >= weight else group
-                begin, end = before.start, max(end, before.end)
+                begin, end = before.start - cut, max(end, done)
                 weight = max(weight, before.score)
-            elif passages:
-                begin = max(begin, passages[-1].end)
-            passages.append(Finding(group, begin, end, round(weight, 3)))
-        return passages
+            done = end
+            passages.append(Finding(group, begin + cut, end + cut, round(weight, 3)))
+        return tuple(passages)
 
     def score(self, text: str) -> float:
         """The heaviest passage's weight, whatever the threshold; 0 without any hit."""
         return max((weight for _, _, weight in _weighed(self.hits(text), 0.0)), default=0.0)
 
-    def hits(self, text: str) -> list[Hit]:
-        """Every signature in a text, by start."""
+    def hits(self, text: str, start: int = 0) -> list[Hit]:
+        """Every signature in a text that begins at `start` or behind it, by start."""
         spelled = normalise(text)
-        hits = self._read(spelled)
-        for run in unwrap(spelled.text):
+        begin = len(normalise(text[:start]).text) if start else 0
+        hits = self._read(spelled, begin)
+        for run in unwrap(spelled.text, begin):
             hits += self._decoded(spelled, run)
         if spelled.text is not text:
             hits += [
                 Hit("invisible-text", "hidden", 0.7, match.start(), match.end())
-                for match in _INVISIBLE.finditer(text)
+                for match in _INVISIBLE.finditer(text, start)
             ]
-        hits.sort(key=lambda hit: (hit.start, hit.end))
+        hits.sort(key=lambda hit: (hit.start, hit.end, hit.name))
         return hits
 
-    def _read(self, spelled: Normalised) -> list[Hit]:
+    def _read(self, spelled: Normalised, begin: int = 0) -> list[Hit]:
         hits = []
         for number in self._machinery.possible(spelled.text):
-            signature = SIGNATURES[number]
-            for match in self._machinery.quick[number].finditer(spelled.text):
+            signature, quick = SIGNATURES[number], self._machinery.quick[number]
+            quick.begin = begin
+            for match in quick.finditer(spelled.text):
                 start, end = spelled.back(match.start(), match.end())
                 hits.append(Hit(signature.name, signature.group, signature.weight, start, end))
+            quick.begin = 0
         return hits
 
     def _decoded(self, spelled: Normalised, run: Unwrapped) -> list[Hit]:
@@ -172,20 +175,26 @@ class SignatureScanner:
 
     def hold(self, text: str, start: int = 0) -> int:
         """See Scanner.hold: text is let go line by line, and later where a passage may grow."""
-        tail = text[start:] if start else text
-        size = len(tail)
-        spelled = normalise(tail)
-        growing = min(self._machinery.growing.hold(spelled.text), growing_run(spelled.text))
+        least = min(start, CONTEXT)
+        cut = start - least
+        if cut:
+            text = text[cut:]
+        size = len(text)
+        spelled = normalise(text)
+        begin = len(normalise(text[:least]).text) if least else 0
+        growing = min(
+            self._machinery.growing.hold(spelled.text, begin), growing_run(spelled.text, begin)
+        )
         reached = spelled.back(growing, growing + 1)[0] if growing < len(spelled.text) else size
-        for hit in self.hits(tail):
+        for hit in self.hits(text, least):
             if size - hit.start <= REACH:
                 reached = min(reached, hit.start)
                 break
-        for passage in self.find(tail):
+        for passage in self.find(text, least):
             if passage.end == size:
                 reached = min(reached, passage.start)
-        reached = min(reached, max(tail.rfind("\n") + 1, size - AFTER, 0))
-        return start + _sentence_start(tail, reached)
+        reached = max(least, min(reached, max(text.rfind("\n") + 1, size - AFTER)))
+        return cut + _sentence_start(text, reached, least)
 
 
 def _weighed(hits: Sequence[Hit], threshold: float) -> list[tuple[int, int, float]]:
@@ -209,15 +218,19 @@ def _weighed(hits: Sequence[Hit], threshold: float) -> list[tuple[int, int, floa
     return groups
 
 
-def _passage(text: str, start: int, end: int) -> tuple[int, int]:
+def _passage(text: str, start: int, end: int, least: int) -> tuple[int, int]:
     """The span widened to the beginning of its sentence and the end of its line."""
     stop = _LINE.search(text, end, end + AFTER)
-    return _sentence_start(text, start), stop.start() if stop else min(len(text), end + AFTER)
+    return (
+        _sentence_start(text, start, least),
+        stop.start() if stop else min(len(text), end + AFTER),
+    )
 
 
-def _sentence_start(text: str, place: int) -> int:
-    """Where the sentence around `place` begins, at most BEFORE characters earlier."""
-    start = max(0, place - BEFORE)
+def _sentence_start(text: str, place: int, least: int) -> int:
+    """Where the sentence around `place` begins, at most BEFORE characters earlier, nor before
+    `least`."""
+    start = max(least, place - BEFORE)
     for match in _SENTENCE.finditer(text, start, place):
         start = match.end()
     return min(start, place)

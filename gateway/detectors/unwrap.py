@@ -42,7 +42,9 @@ def _percent(run: str) -> str:
 
 def _base64(run: str) -> str:
     compact = run.rstrip("=")
-    return _readable(base64.b64decode(compact[: len(compact) // 4 * 4]))
+    if len(compact) % 4 == 1:
+        compact = compact[:-1]
+    return _readable(base64.b64decode(compact + "=" * (-len(compact) % 4)))
 
 
 def _hex(run: str) -> str:
@@ -157,18 +159,21 @@ def _machinery() -> tuple[Matcher, list[Quick]]:
     return Matcher(patterns), [Quick(p, re.compile(p.regex, p.flags)) for p in patterns]
 
 
-def unwrap(text: str) -> Iterator[Unwrapped]:
-    """Every run that decodes to something."""
+def unwrap(text: str, begin: int = 0) -> Iterator[Unwrapped]:
+    """Every run at `begin` or behind it that decodes to something."""
     matcher, quick = _machinery()
     for number in matcher.hits(text):
         code = _CODES[number]
-        done = 0
-        for match in itertools.islice(quick[number].finditer(text), MOST):
+        done = begin
+        quick[number].begin = begin
+        matches = list(itertools.islice(quick[number].finditer(text), MOST))
+        quick[number].begin = 0
+        for match in matches:
             start, end = match.span()
             if start < done:
                 continue
             if code.line:
-                start, end = _line(text, start, end)
+                start, end = _line(text, start, end, begin)
             end = done = min(end, start + LARGEST)
             try:
                 decoded = code.decode(text[start:end])
@@ -178,12 +183,12 @@ def unwrap(text: str) -> Iterator[Unwrapped]:
                 yield Unwrapped(decoded, start, end)
 
 
-def growing_run(text: str) -> int:
+def growing_run(text: str, begin: int = 0) -> int:
     """Where a run in code may be growing at the end of a text; its length if nowhere."""
-    return _machinery()[0].hold(text)
+    return _machinery()[0].hold(text, begin)
 
 
-def _line(text: str, start: int, end: int) -> tuple[int, int]:
-    begin = max(0, start - _LINE, text.rfind("\n", 0, start) + 1)
+def _line(text: str, start: int, end: int, least: int) -> tuple[int, int]:
+    begin = max(least, start - _LINE, text.rfind("\n", 0, start) + 1)
     stop = text.find("\n", end)
     return begin, min(end + _LINE, len(text) if stop < 0 else stop)

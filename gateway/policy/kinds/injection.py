@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gateway.config.rule_options import ContentOptions
-from gateway.detectors.signature_table import GROUPS
+from gateway.detectors.signature_words import GROUPS
 from gateway.detectors.signatures import DEFAULT_THRESHOLD, scanner
 from gateway.dialects.base import Surface
 from gateway.policy.content_rule import ContentRule
