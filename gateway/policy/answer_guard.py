@@ -182,12 +182,11 @@ class AnswerGuard:
         if call.arguments and self.rules.content.on(Surface.TOOL_CALL):
             text = JsonText(call.arguments)
             segments = text.segments(Surface.TOOL_CALL, call.name)
-            out: Verdict | None = None
-            for verdict in self.rules.content.judge(segments, self._cache):
-                if self._takes_out(verdict) and out is None:
-                    out = verdict
-            if out is not None:
-                return self._removed(call, out)
+            judged = self.rules.content.judge(segments, self._cache)
+            out = [verdict for verdict in judged.verdicts if self._takes_out(verdict)]
+            if out:
+                return self._removed(call, out[0])
+            judged.apply()
             if text.changed:
                 arguments = text.text
         self._earlier.append(call)
@@ -228,10 +227,11 @@ class AnswerGuard:
         texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
         self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
         self.finish()
-        stopped = self._decide(self.rules.content.judge(texts, self._cache))
-        stopped = stopped or self.on_unscannable(answer.unscannable)
+        judged = self.rules.content.judge(texts, self._cache)
+        stopped = self._decide(judged.verdicts) or self.on_unscannable(answer.unscannable)
         if stopped is not None:
             return stopped
+        judged.apply()
         removed: dict[str, str] = {}
         for call in list(answer.tool_calls):
             decision = self.on_call(call)

@@ -4,7 +4,8 @@ Rules of this file:
 - Every rule reads a text as it came, whatever the others find in it; what they put in the place
   of findings is merged. So the order of rules changes nothing but the order of verdicts.
 - What is new since the last answer may be blocked; in resent history the same finding is
-  rewritten, so that a block never bricks a session (docs/adr/0002-resent-history.md).
+  rewritten, so that a block never bricks a session (docs/adr/0002-resent-history.md, which also
+  says what `blocked_before.py` adds to it).
 - Signed reasoning is never rewritten: where a rule would rewrite it, it is flagged.
 - A rule in shadow mode sees everything and changes nothing.
 - Each text is scanned once per detector version (`detectors/scan_cache.py`).
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.dialects.base import Segment, Surface, Unscannable
@@ -107,6 +108,25 @@ def found(
     )
 
 
+@dataclass(slots=True)
+class Judged:
+    """What the rules say of some texts. Nothing is changed until `apply` is called.
+
+    Attributes:
+        verdicts: one a rule and action, in the order of the rules.
+        blocking: the texts that an enforced rule blocks.
+    """
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    blocking: list[Segment] = field(default_factory=list)
+    edits: list[tuple[Segment, list[Edit]]] = field(default_factory=list)
+
+    def apply(self) -> None:
+        """Rewrite the texts in place."""
+        for segment, edits in self.edits:
+            segment.replace(splice(segment.text, edits))
+
+
 class ContentRules:
     """Content rules that watch a call, by surface. Keeps no state of a call."""
 
@@ -124,11 +144,9 @@ class ContentRules:
         """The rules that watch a surface, in their order."""
         return self.by_surface.get(surface, ())
 
-    def judge(self, segments: Iterable[Segment], cache: Cache) -> list[Verdict]:
-        """Scan segments with every rule that watches their surface; rewrite them in place.
-
-        One verdict a rule and action, in the order of the rules.
-        """
+    def judge(self, segments: Iterable[Segment], cache: Cache) -> Judged:
+        """Scan segments with every rule that watches their surface."""
+        judged = Judged()
         tallies: dict[ContentRule, Tally] = {}
         failures: dict[ContentRule, Verdict] = {}
         by_surface = self.by_surface
@@ -141,19 +159,18 @@ class ContentRules:
                         tally = tallies.get(rule)
                         if tally is None:
                             tally = tallies[rule] = Tally(rule)
-                        edits += _act(rule, segment, findings, tally)
+                        edits += _act(rule, segment, findings, tally, judged.blocking)
                 except Exception as error:  # noqa: BLE001  a rule's own fault: on_error decides
                     failures[rule] = rule.failed(error)
             if edits:
-                segment.replace(splice(segment.text, edits))
-        verdicts: list[Verdict] = []
+                judged.edits.append((segment, edits))
         if tallies or failures:
             for rule in self.rules:
                 if rule in tallies:
-                    verdicts += tallies[rule].verdicts()
+                    judged.verdicts += tallies[rule].verdicts()
                 if rule in failures:
-                    verdicts.append(failures[rule])
-        return verdicts
+                    judged.verdicts.append(failures[rule])
+        return judged
 
     def judge_unscannable(
         self, items: Sequence[Unscannable], anywhere: frozenset[Surface]
@@ -185,18 +202,25 @@ def _find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
 
 
 def _act(
-    rule: ContentRule, segment: Segment, findings: Sequence[Finding], tally: Tally
+    rule: ContentRule,
+    segment: Segment,
+    findings: Sequence[Finding],
+    tally: Tally,
+    blocking: list[Segment],
 ) -> list[Edit]:
     """Count what the rule found in one segment; the edits that it wants to make of it."""
     surface, text = segment.surface, segment.text
     action = effect(rule, surface, readonly=segment.readonly, fresh=segment.fresh)
     edits: list[Edit] = []
-    if action is Action.REWRITE and not rule.shadow:
-        strikes = rule.action_on(surface) is Action.BLOCK  # a block in resent history
-        mark = removed(rule.reason)
-        for finding in findings:
-            stand_in = mark if strikes else rule.replacement(text, finding)
-            edits.append(Edit(finding.start, finding.end, stand_in))
+    if not rule.shadow:
+        if action is Action.REWRITE:
+            strikes = rule.action_on(surface) is Action.BLOCK  # a block in resent history
+            mark = removed(rule.reason)
+            for finding in findings:
+                stand_in = mark if strikes else rule.replacement(text, finding)
+                edits.append(Edit(finding.start, finding.end, stand_in))
+        elif action is Action.BLOCK:
+            blocking.append(segment)
     tally.add(action, segment, findings)
     return edits
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from gateway.dialects.base import AnswerStream, Usage
 from gateway.exchange import Exchange
 from gateway.policy.answer_guard import AnswerGuard, AnswerRules
+from gateway.policy.blocked_before import BlockedBefore
 from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.rule import Rule, Stage, call_of, overrides
@@ -46,7 +47,7 @@ class Pipeline:
 
     Args:
         cache: findings in texts that were scanned before.
-        digest: keyed digest of a tool call's arguments, for the record.
+        digest: keyed digest of a text, for the record and for what was blocked before.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Pipeline:
         if stopped is None and plan.claiming:
             stopped = await self._admit(exchange, plan.claiming, store)
         if stopped is None:
-            stopped = self._ask(exchange, plan.late) or self._read(exchange, plan.content)
+            stopped = self._ask(exchange, plan.late)
+        if stopped is None and plan.content.rules:
+            stopped = await self._read(exchange, plan.content, store)
         if stopped is not None:
             await self.release(exchange, store)
             return stopped
@@ -98,15 +101,27 @@ class Pipeline:
                 return stopped
         return None
 
-    def _read(self, exchange: Exchange, content: ContentRules) -> Verdict | None:
+    async def _read(
+        self, exchange: Exchange, content: ContentRules, store: Store
+    ) -> Verdict | None:
         """The content stage: one pass over what the call holds."""
-        if not content.rules:
-            return None
         call = call_of(exchange)
-        verdicts = content.judge(call.segments, self._cache)
+        judged = content.judge(call.segments, self._cache)
+        if judged.blocking:
+            before = BlockedBefore(exchange, store, self._digest)
+            old = await before.among(judged.blocking, call.segments)
+            if old:
+                for segment in old:
+                    segment.fresh = False
+                judged = content.judge(call.segments, self._cache)
+            await before.note(judged.blocking, call.segments)
+        verdicts = judged.verdicts
         if call.unscannable:
             verdicts += content.judge_unscannable(call.unscannable, REQUEST)
-        return _decide(exchange, verdicts)
+        stopped = _decide(exchange, verdicts)
+        if stopped is None:
+            judged.apply()
+        return stopped
 
     # --- limits ---
 

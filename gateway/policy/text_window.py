@@ -6,7 +6,7 @@ Rules of this file:
   no scanner could still make it part of a match, or of a longer match.
 - At most `longest` characters are held. What could still be a match by then is let go, but not
   forgotten: where it becomes one after all it is `late`, and the rule's `on_error` decides.
-- Bounded: up to `KEPT` characters are kept to recognise such a match, then it counts as one.
+- Bounded: some `KEPT` characters are kept to recognise such a match, then it counts as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from gateway.policy.content_rule import LOOK_BEHIND, ContentRule
 from gateway.verdict import Finding
 
 KEPT = 8192
-"""Characters that may look like one growing match before it is taken for one."""
+"""Characters that may look like one growing match before it is taken for one; twice `longest`
+where that is more."""
 
 
 Failure = tuple[ContentRule, Exception]
@@ -58,11 +59,12 @@ class TextWindow:
         failed: rules whose scanner raised, with the error; they take no part any more.
     """
 
-    __slots__ = ("_base", "_longest", "_text", "_watches", "decided", "failed")
+    __slots__ = ("_base", "_kept", "_longest", "_text", "_watches", "decided", "failed")
 
     def __init__(self, rules: Sequence[ContentRule], failed: list[Failure] | None = None) -> None:
         self._watches = [_Watch(rule) for rule in rules]
         self._longest = max((rule.scanner.longest for rule in rules), default=0)
+        self._kept = max(KEPT, 2 * self._longest)
         self._text = ""
         self._base = 0  # offset of the first character of `_text`
         self.decided = 0
@@ -180,7 +182,7 @@ class TextWindow:
         self.decided = max(self.decided, self._base + least)
         for watch in self._watches:
             watch.floor = max(watch.floor, self._base + min(watch.hold, least))
-            if self.end - watch.floor > KEPT:
+            if self.end - watch.floor > self._kept:
                 text, start, end = self._text, self.decided, self.end
                 settled.append(Seen(watch.rule, None, text, start, end, late=True))
                 watch.floor = self.decided

@@ -21,8 +21,10 @@ def judge(
     rules: list[FakeRule], *texts: tuple[str, str], stale: int = 0
 ) -> tuple[list[str], list[Verdict]]:
     call = make_call(texts, stale=stale)
-    verdicts = ContentRules(rules).judge(call.segments, DictCache())
-    return [segment.text for segment in call.segments], verdicts
+    judged = ContentRules(rules).judge(call.segments, DictCache())
+    assert [segment.text for segment in call.segments] == [said for _, said in texts]
+    judged.apply()
+    return [segment.text for segment in call.segments], judged.verdicts
 
 
 def bad(action: Action, mark: str = "r", **keys: object) -> FakeRule:
@@ -119,6 +121,13 @@ def test_what_is_new_is_blocked_and_what_was_resent_is_struck_out() -> None:
     assert verdicts[1].place == "texts[1]"
 
 
+def test_the_texts_that_block_are_named() -> None:
+    call = make_call([("user", "bad"), ("user", "bad"), ("user", "good")], stale=1)
+    for rule, count in ((bad(BLOCK), 1), (bad(BLOCK, mode=Mode.SHADOW), 0), (bad(REWRITE), 0)):
+        judged = ContentRules([rule]).judge(call.segments, DictCache())
+        assert judged.blocking == call.segments[1 : 1 + count]
+
+
 def test_what_is_rewritten_is_rewritten_alike_in_resent_history() -> None:
     texts, _ = judge([bad(REWRITE)], ("user", "old bad"), ("user", "new bad"), stale=1)
     assert texts == ["old [r:BAD]", "new [r:BAD]"]
@@ -129,8 +138,9 @@ def test_signed_reasoning_is_never_rewritten() -> None:
     for segment in call.segments:
         segment.readonly = True
     for action, expected in ((REWRITE, [FLAG]), (BLOCK, [FLAG, BLOCK]), (FLAG, [FLAG])):
-        verdicts = ContentRules([bad(action)]).judge(call.segments, DictCache())
-        assert [v.action for v in verdicts] == expected
+        judged = ContentRules([bad(action)]).judge(call.segments, DictCache())
+        judged.apply()
+        assert [v.action for v in judged.verdicts] == expected
         assert [segment.text for segment in call.segments] == ["bad", "bad"]
         assert not call.document.changed
 

@@ -69,10 +69,11 @@ def whole_answer(rules: Sequence[Rule], said: str) -> tuple[str, list[Any]]:
     """The text and the verdicts that a whole answer with that text gets."""
     call = make_call([("output", said)])
     (segment,) = call.segments
-    verdicts = ContentRules(rules).judge([segment], DictCache())  # type: ignore[arg-type]
+    judged = ContentRules(rules).judge([segment], DictCache())  # type: ignore[arg-type]
+    judged.apply()
     plain = [
         (v.action.value, v.reason.value, v.rule.id, tuple(sorted(v.entities.items())))
-        for v in verdicts
+        for v in judged.verdicts
     ]
     return segment.text, plain
 
