@@ -62,8 +62,9 @@ class ToolTrace:
 class Exchange:
     """Made by `proxy/handler.py`, filled station by station, recorded at its end.
 
-    Times are seconds: `started` is unix time, `marks` are monotonic nanoseconds at which a
-    station was left. `now` stands for the clock inside rules.
+    `started` is unix time in seconds; `now` stands for the clock inside rules. `begun`, `left`
+    (the last station was left), `first_byte` and `spent` (by station) are monotonic nanoseconds:
+    see `telemetry/stations.py`.
     """
 
     id: str
@@ -100,13 +101,24 @@ class Exchange:
     closed: bool = False  # settled and recorded
     outcome: str = ""  # how it ended: see proxy/closing.py
     reason: Reason | None = None
-    marks: list[tuple[str, int]] = field(default_factory=list)
+    begun: int = 0
+    left: int = 0
+    first_byte: int = 0  # 0: nobody marked it
+    spent: dict[str, int] = field(default_factory=dict)
+    opened: dict[str, Any] | None = None  # what the audit's opening line said
     active_seconds: float = 0.0  # work since the last human message, kept by identity/session_book
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
 
     def mark(self, station: str) -> None:
-        """Note that a station was left now."""
-        self.marks.append((station, self.monotonic()))
+        """Note that a station was left now; one that is left twice counts both times."""
+        now = self.monotonic()
+        spent = self.spent
+        spent[station] = spent.get(station, 0) + now - self.left
+        self.left = now
+
+    def mark_first_byte(self) -> None:
+        """Note that the caller's first byte is handed over: a moment inside a station."""
+        self.first_byte = self.monotonic()
 
     @property
     def now(self) -> float:
@@ -127,5 +139,7 @@ class Exchange:
     @property
     def action(self) -> Action:
         """The strictest enforced action: what was finally done."""
+        if not self.verdicts:
+            return Action.ALLOW
         taken = (verdict.enforced for verdict in self.verdicts)
-        return max(taken, key=_STRICTNESS.__getitem__, default=Action.ALLOW)
+        return max(taken, key=_STRICTNESS.__getitem__)

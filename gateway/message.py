@@ -23,15 +23,28 @@ class Headers:
         """The first value of a header; `name` in lower case."""
         index = self._index
         if index is None:
-            index = {}
-            for key, value in self.items:
-                index.setdefault(key.lower(), value)
-            self._index = index
+            index = self._build_index()
         return index.get(name, default)
 
     def __contains__(self, name: str) -> bool:
-        self.get(name)
-        return self._index is not None and name in self._index
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        return name in index
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these is there, in lower case: one look for many that seldom are."""
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        return not names.isdisjoint(index)
+
+    def _build_index(self) -> dict[str, str]:
+        index: dict[str, str] = {}
+        for key, value in self.items:
+            index.setdefault(key.lower(), value)
+        self._index = index
+        return index
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items)

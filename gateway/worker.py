@@ -55,16 +55,13 @@ class Current:
         self._ids = Ids()
 
     def begin(self, request: Request) -> Exchange:
-        now = time.time()
-        exchange = Exchange(
-            self._ids.next(now),
-            request,
-            now,
-            time.perf_counter_ns,
-            trace_of(request.headers.get("traceparent")),
-        )
+        now, begun = time.time(), time.perf_counter_ns()
+        traceparent = request.headers.get("traceparent")
+        exchange = Exchange(self._ids.next(now), request, now, time.perf_counter_ns)
+        if traceparent:
+            exchange.trace_id = trace_of(traceparent)
         exchange.snapshot = self.live
-        exchange.mark("accept")
+        exchange.begun = exchange.left = begun
         return exchange
 
 

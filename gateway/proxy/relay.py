@@ -117,7 +117,7 @@ class Relay:
         packed = not unpacker.plain and not pipeline.rules  # then it passes as it came
         pieces = self._pieces(exchange, answer, stream, window, unpacker, packed)
         first = await anext(pieces, b"")
-        exchange.mark("first_byte")
+        exchange.mark_first_byte()
         if window.blocked is not None and not window.begun:
             await pieces.aclose()
             reply = replies.for_answer(exchange, window.blocked, exchange.dialect, window.message)

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING
 
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
-from gateway.telemetry.stations import (
-    STATIONS,
-    UPSTREAM,
-    durations,
-    time_to_first_byte,
-    total,
-)
+from gateway.telemetry.stations import STATIONS, UPSTREAM
 from gateway.verdict import Action, Mode, Reason, Verdict
 
 if TYPE_CHECKING:
     from gateway.telemetry.metrics import Declared
 
 _NANO = 1e-9
-_STATIONS = frozenset(STATIONS)
+_STATION_LABELS = {station: (station,) for station in STATIONS}
+_OTHER = ("other",)
+_IN, _OUT = ("in",), ("out",)
 _ENTITY = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
 _STRICTNESS = {action: rank for rank, action in enumerate(Action)}
 
@@ -38,8 +34,8 @@ def count(metrics: Declared, exchange: Exchange) -> None:
     dialect = target.dialect if target is not None else "none"
     upstream = target.upstream if target is not None else "none"
     metrics.requests.add((dialect, exchange.outcome or "none", _reason(exchange)))
-    metrics.bytes.add(("in",), exchange.bytes_in)
-    metrics.bytes.add(("out",), exchange.bytes_out)
+    metrics.bytes.add(_IN, exchange.bytes_in)
+    metrics.bytes.add(_OUT, exchange.bytes_out)
     _times(metrics, exchange, dialect, upstream)
     if exchange.verdicts:
         for verdict in exchange.verdicts:
@@ -61,18 +57,18 @@ def count(metrics: Declared, exchange: Exchange) -> None:
 
 
 def _times(metrics: Declared, exchange: Exchange, dialect: str, upstream: str) -> None:
-    marks = exchange.marks
-    if not marks:
+    spent = exchange.spent
+    if not spent:
         return
-    metrics.duration.observe(total(marks) * _NANO, (dialect, exchange.outcome or "none"))
-    first = time_to_first_byte(marks)
-    if first is not None:
-        metrics.first_byte.observe(first * _NANO, (dialect,))
-    for station, spent in durations(marks).items():
-        if station == UPSTREAM:
-            metrics.upstream_duration.observe(spent * _NANO, (upstream,))
-        name = station if station in _STATIONS else "other"
-        metrics.stations.add((name,), spent * _NANO)
+    lasted = (exchange.left - exchange.begun) * _NANO
+    metrics.duration.observe(lasted, (dialect, exchange.outcome or "none"))
+    if exchange.first_byte:
+        metrics.first_byte.observe((exchange.first_byte - exchange.begun) * _NANO, (dialect,))
+    if UPSTREAM in spent:
+        metrics.upstream_duration.observe(spent[UPSTREAM] * _NANO, (upstream,))
+    add = metrics.stations.add
+    for station, nanos in spent.items():
+        add(_STATION_LABELS.get(station, _OTHER), nanos * _NANO)
 
 
 def _decision(metrics: Declared, verdict: Verdict) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from gateway.exchange import Exchange
 from gateway.telemetry import semconv
-from gateway.telemetry.stations import total
 
 _LEVELS = {
     "answered": logging.DEBUG,
@@ -47,7 +46,7 @@ def fields(exchange: Exchange) -> dict[str, Any]:
         "tenant": identity.tenant,
         "agent": identity.agent,
         "rule": str(stopped.rule) if stopped is not None else "",
-        "milliseconds": round(total(exchange.marks) / 1e6, 3),
+        "milliseconds": round((exchange.left - exchange.begun) / 1e6, 3),
         semconv.HTTP_METHOD: exchange.request.method,
         semconv.HTTP_STATUS: exchange.status,
         semconv.ERROR_TYPE: reason.value if reason is not None else "",

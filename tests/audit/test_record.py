@@ -71,7 +71,7 @@ def full_exchange():
     levels = (Level(900, 50, 1000), Level(3, 0, 60))
     exchange.admission = Admission("", levels, 42, Refusal(0, Cause.RESERVED, 1.0))
     exchange.settled_amounts = (80, 1)
-    exchange.marks = [("accept", 0), ("rules", 2_500_000), ("record", 4_000_000)]
+    exchange.spent, exchange.left = {"rules": 2_500_000, "record": 1_500_000}, 4_000_000
     exchange.status = 400
     exchange.outcome = "refused"
     exchange.reason = Reason.SECRET_FOUND
@@ -89,6 +89,15 @@ def test_closed_repeats_what_opened_said():
     exchange = full_exchange()
     before, after = opened(exchange), closed(exchange, DIGEST)
     assert {name: after[name] for name in before} == before
+
+
+def test_closed_goes_on_from_the_line_that_was_opened():
+    exchange = full_exchange()
+    line = opened(exchange)
+    record = closed(exchange, DIGEST)
+    assert "status" in record
+    assert "status" not in line
+    assert record == closed(full_exchange(), DIGEST)
 
 
 def test_who_says_what_is_proven():

@@ -29,7 +29,7 @@ def answered():
         ToolTrace("mail", "a", "b"),
         ToolTrace("rm", "a", None),
     ]
-    exchange.marks = [("accept", 0), ("rules", 1_000_000), ("upstream", 3_500_000)]
+    exchange.spent, exchange.left = {"rules": 1_000_000, "upstream": 2_500_000}, 3_500_000
     return exchange
 
 

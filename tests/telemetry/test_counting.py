@@ -60,14 +60,13 @@ def test_caller_without_a_key_counts_without_a_dialect():
 def test_times_of_an_exchange():
     exchange = ended()
     second = 1_000_000_000
-    exchange.marks = [
-        ("accept", 0),
-        ("rules", second),
-        ("upstream", 3 * second),
-        ("first_byte", 4 * second),
-        ("answer", 5 * second),
-        ("a station of tomorrow", 6 * second),
-    ]
+    exchange.spent = {
+        "rules": second,
+        "upstream": 2 * second,
+        "answer": 2 * second,
+        "a station of tomorrow": second,
+    }
+    exchange.begun, exchange.left, exchange.first_byte = second, 7 * second, 5 * second
     metrics = counted(exchange)
     assert metrics.duration.series["openai_chat", "answered"][-1] == pytest.approx(6)
     assert metrics.upstream_duration.series["openai",][-1] == pytest.approx(2)

@@ -21,7 +21,7 @@ def ended(outcome="refused"):
         Verdict(Action.BLOCK, Reason.SECRET_FOUND, RuleRef("starter", "secrets", "secrets"))
     ]
     exchange.usage = Usage(10, cache_read=5, output=3)
-    exchange.marks = [("accept", 0), ("rules", 1_500_000)]
+    exchange.spent, exchange.left = {"rules": 1_500_000}, 1_500_000
     return exchange
 
 

@@ -53,7 +53,7 @@ def full():
             family.observe(0.3, labels)
     exchange = ended()
     exchange.usage = Usage(10, output=5)
-    exchange.marks = [("accept", 0), ("upstream", 10**8), ("record", 10**9)]
+    exchange.spent, exchange.left = {"upstream": 10**8, "record": 9 * 10**8}, 10**9
     metrics.record(exchange)
     return metrics
 
