@@ -277,6 +277,7 @@ class Supervisor:
                 await worker.line.ask("drain", limit + ASK_TIMEOUT, limit=limit)
             except (GoneError, TimeoutError):
                 worker.process.terminate()
+            worker.line.close()  # the worker ends when its line does
             try:
                 await asyncio.to_thread(worker.process.wait, ASK_TIMEOUT)
             except subprocess.TimeoutExpired:
