@@ -105,19 +105,19 @@ class Supervisor:
         Raises:
             ConfigError: the policy cannot be used, or a worker says that it cannot start.
         """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop)
         loaded, texts, source, pinned = self._read()
         self._take(loaded, texts, pinned)
         await asyncio.gather(*(self._spawn(n) for n in range(self.settings.workers)))
         self._versions.serve(loaded.digest, texts, source, time.time())
         self._watch = Watch(self.settings.policies, self._versions, WATCH_INTERVAL)
         self._spawn_task(self._follow(self._watch))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
 
     async def run(self) -> int:
         """Wait until told to stop, then drain. Returns the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
         await self._stop.wait()
         await self.drain()
         return 0
