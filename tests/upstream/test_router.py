@@ -1,0 +1,139 @@
+"""Which upstream takes a path, and which dialect it speaks there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import CallerError
+from gateway.exchange import Target
+from gateway.message import Headers, Request
+from gateway.upstream.router import Router
+from gateway.verdict import Reason
+
+BOTH = {"openai": "openai", "anthropic": "anthropic"}
+
+
+@dataclass
+class Options:
+    """An upstream of a policy file, as far as the router reads it."""
+
+    provider: str
+    default: bool = False
+
+
+def router(upstreams: dict[str, str], default: str = "") -> Router:
+    return Router({name: Options(kind, name == default) for name, kind in upstreams.items()})
+
+
+def route(to: Router, target: str, method: str = "POST", **headers: str) -> Target:
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return to.route(Request(method, target, Headers(named)))
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream", "dialect"),
+    [
+        ("/v1/chat/completions", "openai", "openai_chat"),
+        ("/v1/responses", "openai", "openai_responses"),
+        ("/v1/embeddings", "openai", "openai_embeddings"),
+        ("/v1/messages", "anthropic", "anthropic_messages"),
+        ("/v1/messages/count_tokens", "anthropic", "anthropic_messages"),
+    ],
+)
+def test_a_providers_own_path_goes_to_that_provider(path: str, upstream: str, dialect: str) -> None:
+    assert route(router(BOTH), path) == Target(upstream, upstream, dialect, path)
+
+
+def test_what_sdks_send_along_does_not_change_whose_path_it_is() -> None:
+    found = route(router(BOTH), "/v1/chat/completions", anthropic_version="2023-06-01")
+    assert (found.upstream, found.dialect) == ("openai", "openai_chat")
+
+
+@pytest.mark.parametrize(
+    ("headers", "upstream"),
+    [({}, "openai"), ({"anthropic_version": "2023-06-01"}, "anthropic")],
+)
+def test_a_path_that_both_share_goes_by_anthropic_version(
+    headers: dict[str, str], upstream: str
+) -> None:
+    found = route(router(BOTH), "/v1/models", "GET", **headers)
+    assert (found.upstream, found.dialect) == (upstream, "opaque")
+
+
+def test_of_two_upstreams_of_a_provider_the_default_takes_its_paths() -> None:
+    two = {"cloud": "openai", "cellar": "openai"}
+    assert route(router(two, default="cellar"), "/v1/embeddings").upstream == "cellar"
+    assert route(router(two, default="cloud"), "/v1/embeddings").upstream == "cloud"
+
+
+def test_a_compatible_server_takes_a_path_whose_own_provider_is_absent() -> None:
+    found = route(router({"vllm": "openai"}), "/v1/messages")
+    assert (found.upstream, found.dialect) == ("vllm", "anthropic_messages")
+
+
+@pytest.mark.parametrize("name", ["cellar", "%63ellar"])
+def test_a_name_in_the_path_picks_the_upstream_and_is_taken_off(name: str) -> None:
+    two = router({"cloud": "openai", "cellar": "openai"}, default="cloud")
+    found = route(two, f"/{name}/v1/chat/completions")
+    assert found == Target("cellar", "openai", "openai_chat", "/v1/chat/completions")
+
+
+def test_a_name_alone_is_the_root_of_that_upstream() -> None:
+    assert route(router(BOTH), "/anthropic", "GET").path == "/"
+    assert route(router(BOTH), "/anthropic/", "GET").path == "/"
+
+
+def test_a_named_upstream_takes_any_path_and_reads_what_it_can() -> None:
+    assert route(router(BOTH), "/openai/what/ever").dialect == "opaque"
+    assert route(router(BOTH), "/anthropic/v1/messages").dialect == "anthropic_messages"
+
+
+@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/openaix/v1/models", "/v2/chat"])
+def test_a_path_that_nobody_takes_is_refused_with_what_there_is(path: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        route(router(BOTH), path)
+    assert (caught.value.status, caught.value.reason) == (404, Reason.UPSTREAM_UNKNOWN)
+    assert "/openai/, /anthropic/" in caught.value.message
+    assert path not in caught.value.message.replace("/v1/", "").split()
+
+
+QUERY = st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters="#"))
+
+
+@given(query=QUERY)
+def test_the_query_travels_as_it_was_written(query: str) -> None:
+    found = route(router(BOTH), f"/openai/v1/models?{query}", "GET")
+    assert found.path == f"/v1/models?{query}"
+
+
+@given(
+    asked=st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "POST"]),
+            st.sampled_from(["/v1/models", "/v1/messages", "/v1/responses", "/openai/v1/files"]),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_what_is_remembered_never_differs_from_what_is_found(
+    asked: list[tuple[str, str, bool]],
+) -> None:
+    shared = router(BOTH)
+    for method, path, anthropic in asked:
+        headers = {"anthropic_version": "2023-06-01"} if anthropic else {}
+        assert route(shared, path, method, **headers) == route(
+            router(BOTH), path, method, **headers
+        )
+
+
+def test_a_flood_of_new_paths_is_not_remembered_without_end() -> None:
+    shared = router(BOTH)
+    for number in range(3000):
+        route(shared, f"/openai/{number}")
+    assert len(shared._known) == 1024
+    assert route(shared, "/openai/new").path == "/new"
