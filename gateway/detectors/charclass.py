@@ -8,6 +8,8 @@ NARROW class holds only what both take. A test goes through all code points.
 
 from __future__ import annotations
 
+import functools
+
 DIGIT_ASCII = "0-9"
 WORD_ASCII = "0-9A-Za-z_"
 SPACE_ASCII = r"\t-\r\x1c- "
@@ -53,7 +55,8 @@ def escape(code: int) -> str:
     return f"\\x{{{code:x}}}"
 
 
-def variants(code: int) -> set[int]:
+@functools.lru_cache(maxsize=4096)
+def variants(code: int) -> frozenset[int]:
     """The code points that may match `code` where case is ignored.
 
     RE2's own folding adds the Unicode simple case foldings; these are what Python has besides:
@@ -68,4 +71,4 @@ def variants(code: int) -> set[int]:
         found.add(0x1DF95)  # Unicode 17: newer than RE2's tables
     if not found.isdisjoint(DOTTED):
         found.update(DOTTED)
-    return found
+    return frozenset(found)

@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ LONGEST = 512
 
 LOOK_BEHIND = 64
 """Characters before a match that a pattern may look at; as policy/content_rule.py has it."""
+
+EVERYTHING = f"{ANYTHING}+"
+"""The beginnings of an expression of which nothing is known."""
 
 _MEMORY = 64 << 20  # bytes a compiled expression may take; a Set whose DFA is starved misses
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -73,6 +77,7 @@ def new_set() -> Any:
     return re2.Set.SearchSet(options)
 
 
+@functools.lru_cache(maxsize=2048)  # what a reload does not change is not derived anew
 def derive(regex: str, flags: int, make: Callable[..., str], *, only_ascii: bool, last: str) -> str:
     """`make`'s expression for a pattern, or a coarser one that RE2 takes, or `last`."""
     for plain in (False, True):
@@ -119,13 +124,13 @@ class Growing:
         if not self._sources:
             return None
         endings = [
-            derive(regex, flags, unfinished, only_ascii=only_ascii, last=ANYTHING + "+")
+            derive(regex, flags, unfinished, only_ascii=only_ascii, last=EVERYTHING)
             for regex, flags in self._sources
         ]
         try:
             return Expression(f"(?:{'|'.join(dict.fromkeys(endings))})\\z")
         except re2.error:
-            return Expression(f"{ANYTHING}+\\z")
+            return Expression(f"{EVERYTHING}\\z")
 
     def hold(self, text: str, start: int = 0) -> int:
         """That place, at `start` or behind it, or the text's length; see Scanner.hold."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import re2
 
-from gateway.detectors.matcher import LONGEST, Matcher, Pattern, derive, encode
+from gateway.detectors.matcher import EVERYTHING, LONGEST, Matcher, Pattern, derive, encode
 from gateway.detectors.re2_syntax import as_python, without_names
 from gateway.detectors.regex_tree import unfinished
 from gateway.verdict import Finding
@@ -41,8 +41,8 @@ class Named(NamedTuple):
 
 def phrase(text: str, *, case_sensitive: bool) -> str:
     """The RE2 expression for a phrase: any white space stands for any other."""
-    words = _BETWEEN.join(re.escape(word) for word in text.split())
-    return words if case_sensitive else f"(?i){words}"
+    form = "{}" if case_sensitive else "(?i:{})"
+    return _BETWEEN.join(form.format(re.escape(word)) for word in text.split())
 
 
 def problem_of(regex: str) -> str | None:
@@ -176,6 +176,7 @@ def _grows(regex: str) -> Pattern | None:
     if python is None:
         return None
     for only_ascii in (True, False):
-        if not derive(python, re.ASCII, unfinished, only_ascii=only_ascii, last=""):
+        known = derive(python, re.ASCII, unfinished, only_ascii=only_ascii, last=EVERYTHING)
+        if known == EVERYTHING:
             return None
     return Pattern(python, re.ASCII)
