@@ -1,4 +1,4 @@
-"""What a signature is, the vocabulary of the injection signatures, and the keys that say which are worth trying.
+"""What a signature is, the vocabulary of all, and the keys that say which are worth trying.
 
 `S` stands between words and takes any white space and punctuation; `W` is one word.
 """
