@@ -21,6 +21,8 @@ from typing import Any
 
 import orjson
 
+from gateway.keyed import Keyed
+
 VERSION = 1
 """Schema version of the records, the `v` of every line."""
 
@@ -30,7 +32,6 @@ NO_HASH = "0" * 64
 SEAL_BYTES = len(',"hash":"') + 64 + len('","mac":"') + 64 + len('"}')
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
-_BLOCK = 64  # SHA-256's block size in bytes: HMAC's key is padded to it
 _KEY_ID = b"portcullis audit key id"
 
 
@@ -47,27 +48,6 @@ class RecordType(StrEnum):
     RECOVERED = "recovered"  # a torn last line was cut off after a crash
     ROTATED = "rotated"  # the chain goes on in this file
     GAP = "gap"  # lines could not be written before this one
-
-
-class Keyed:
-    """HMAC-SHA256 under one key, with both pads hashed once."""
-
-    __slots__ = ("_inner", "_outer")
-
-    def __init__(self, key: bytes) -> None:
-        if len(key) > _BLOCK:
-            key = hashlib.sha256(key).digest()
-        padded = key.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-
-    def hex(self, message: bytes) -> str:
-        """The MAC of `message` in hex, 64 characters."""
-        inner = self._inner.copy()
-        inner.update(message)
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return outer.hexdigest()
 
 
 class Seal:

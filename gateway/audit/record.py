@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway import __version__
-from gateway.audit.chain import Keyed
 from gateway.dialects.base import Call, StepKind, Surface, Usage
 from gateway.exchange import Exchange
+from gateway.keyed import Keyed
 from gateway.verdict import Verdict
 
 Digest = Callable[[str], str]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from functools import lru_cache
+
+from gateway.keyed import Keyed
 
 LENGTH = 32
 """Hex digits that are kept of the HMAC: 128 bits."""
@@ -12,12 +13,7 @@ LENGTH = 32
 def mac(key: bytes, *parts: str) -> str:
     """HMAC-SHA256 (RFC 2104) over parts that cannot run into each other, cut to `LENGTH`."""
     joined = "".join([f"{len(part)}:{part}" for part in parts])
-    state = _keyed(key).copy()
-    state.update(joined.encode("utf-8", "surrogatepass"))
-    return state.hexdigest()[:LENGTH]
+    return _keyed(key).hex(joined.encode("utf-8", "surrogatepass"))[:LENGTH]
 
 
-@lru_cache(maxsize=16)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """The state after the key: setting it up costs more than a digest."""
-    return hmac.new(key, digestmod="sha256")
+_keyed = lru_cache(maxsize=16)(Keyed)

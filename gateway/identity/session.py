@@ -28,6 +28,7 @@ DERIVED = "derived"
 
 _FIRST_HEADERS = ("x-session-id", "x-claude-code-session-id", "session-id", "thread-id")
 _MCP = "mcp-session-id"
+_HEADERS = frozenset({*_FIRST_HEADERS, _MCP})
 _LONGEST_USER_ID = 4096
 # Claude Code up to 1.0: "user_<hash>_account_<uuid>_session_<uuid>".
 _OLD_USER_ID = re.compile(r"_session_([0-9A-Za-z-]{8,64})\Z")
@@ -46,21 +47,19 @@ def claimed(headers: Headers, call: Call | None, *, cache_keys: bool = False) ->
         `source` is a header's or field's name, or `derived`. For `previous_response_id` the
         id is an answer's, which the book must still follow to its session.
     """
-    for header in _FIRST_HEADERS:
-        value = headers.get(header).strip()
-        if value:
-            return header, value
+    named = headers.has_any(_HEADERS)
+    if named:
+        for header in _FIRST_HEADERS:
+            if value := headers.get(header).strip():
+                return header, value
     if call is not None:
-        value = _session_of_user_id(call.user_id)
-        if value:
+        if call.user_id and (value := _session_of_user_id(call.user_id)):
             return USER_ID, value
         if call.previous_id:
             return PREVIOUS, call.previous_id
-        value = _conversation(call)
-        if value:
+        if value := _conversation(call):
             return CONVERSATION, value
-    value = headers.get(_MCP).strip()
-    if value:
+    if named and (value := headers.get(_MCP).strip()):
         return _MCP, value
     if call is None:
         return DERIVED, ""

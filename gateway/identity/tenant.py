@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import functools
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Self
 from gateway.config.policy_file import PolicyFile
 from gateway.errors import CallerError
 from gateway.exchange import Identity
-from gateway.identity.gateway_key import bare, hash_of, id_of, is_gateway_key
+from gateway.identity.gateway_key import PREFIX, bare, hash_of, id_of, is_gateway_key
 from gateway.identity.mac import mac
 from gateway.message import Headers
 from gateway.verdict import Reason
@@ -32,7 +33,8 @@ ASSERTABLE = ("user", "task", "feature")
 
 LONGEST_ASSERTION = 256
 
-_ASSERTION_HEADERS = tuple((name, f"x-portcullis-{name}") for name in ASSERTABLE)
+_ASSERTION_HEADERS = {f"x-portcullis-{name}": name for name in ASSERTABLE}
+_ASSERTIONS = frozenset(_ASSERTION_HEADERS)
 _VERIFIED = frozenset({"tenant", "agent"})
 _VERIFIED_TENANT = frozenset({"tenant"})
 
@@ -110,7 +112,7 @@ def identify(
     ours, theirs = _credentials(headers)
     identity = Identity()
     if theirs:
-        identity.credential = mac(digest_key, "credential", *theirs)
+        identity.credential = _credential(digest_key, *theirs)
     if not ours:
         if not default_tenant:
             raise _unauthorized(
@@ -151,13 +153,19 @@ def _credentials(headers: Headers) -> tuple[list[str], list[str]]:
         if lowered not in CREDENTIAL_HEADERS:
             continue
         credential = bare(value)
-        if is_gateway_key(value):
+        if credential.startswith(PREFIX):
             if credential not in ours:
                 ours.append(credential)
         elif credential and credential not in theirs:
             theirs.append(credential)
     theirs.sort()
     return ours, theirs
+
+
+@functools.lru_cache(maxsize=1024)
+def _credential(key: bytes, *credentials: str) -> str:
+    """The keyed digest; a caller sends the same credential with every call."""
+    return mac(key, "credential", *credentials)
 
 
 def _valid(keys: list[str], ring: KeyRing, now: float) -> GatewayKey:
@@ -178,7 +186,9 @@ def _valid(keys: list[str], ring: KeyRing, now: float) -> GatewayKey:
 
 
 def _assertions(headers: Headers, identity: Identity, may_assert: frozenset[str]) -> None:
-    for name, header in _ASSERTION_HEADERS:
+    if not headers.has_any(_ASSERTIONS):
+        return
+    for header, name in _ASSERTION_HEADERS.items():
         value = headers.get(header).strip()
         if not value:
             continue

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.chain import NO_HASH, SEAL_BYTES, Keyed, Seal, moment, read_line
+from gateway.audit.chain import NO_HASH, SEAL_BYTES, Seal, moment, read_line
 from tests.audit.logbook import GOLDEN, KEY, NOON, golden_head, golden_lines
 from tests.structure.house import DOCS
 
@@ -54,11 +54,6 @@ def test_line_can_be_checked_with_the_shell_as_the_docs_say(tmp_path):
         ["bash", "-c", commands], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[0] == json.loads(GOLDEN.read_bytes().splitlines()[3])["hash"]
-
-
-@given(key=st.binary(max_size=200), message=st.binary(max_size=500))
-def test_keyed_is_hmac_sha256(key, message):
-    assert Keyed(key).hex(message) == hmac.new(key, message, "sha256").hexdigest()
 
 
 json_values = st.recursive(
