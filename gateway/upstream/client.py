@@ -174,15 +174,13 @@ async def _exchange(
 
 
 def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: bytes) -> bytes:
-    """The request's bytes. The caller's headers keep their order and spelling, the target its
-    bytes (the server's parser gives those beyond ASCII as surrogates)."""
-    begin = f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items]
+    """The request's bytes. The caller's headers keep their order and spelling."""
+    lines = [f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items]
     if body or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body)}\r\n")
     lines.append("\r\n")
-    head = begin.encode("utf-8", "surrogateescape") + "".join(lines).encode("latin-1")
-    return head + body
+    return "".join(lines).encode("latin-1") + body
 
 
 async def _read(answer: Incoming, timeouts: Timeouts, limit: int) -> bytes:
