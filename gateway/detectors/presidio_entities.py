@@ -144,4 +144,5 @@ def name_of(entity: str) -> str:
     if known is not None:
         return known
     country, _, rest = entity.partition("_")
-    return f"a {country} {rest.replace('_', ' ').lower()} number"
+    article = "an" if country[0] in "AEFINS" else "a"  # as the letter is spoken
+    return f"{article} {country} {rest.replace('_', ' ').lower()} number"

@@ -69,8 +69,10 @@ def test_no_stand_in_is_taken_for_data_again() -> None:
 
 
 def test_words_say_what_was_found_and_how_often() -> None:
-    said = rule().describe({"EMAIL_ADDRESS": 1, "CREDIT_CARD": 2, "DE_TAX_ID": 1})
-    assert said == "2 credit card numbers, a DE tax id number and an email address"
+    said = rule().describe({"EMAIL_ADDRESS": 1, "CREDIT_CARD": 2, "DE_TAX_ID": 1, "IN_PAN": 1})
+    assert said == (
+        "2 credit card numbers, a DE tax id number, an email address and an IN pan number"
+    )
 
 
 @pytest.mark.parametrize(
