@@ -1,4 +1,4 @@
-"""A verdict says what a rule wants; in shadow mode, or of one tool call, it does not end the call."""
+"""A verdict says what a rule wants; in shadow mode, or of one tool call, it ends nothing."""
 
 from __future__ import annotations
 

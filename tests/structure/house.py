@@ -35,9 +35,15 @@ class Source:
 
     @property
     def is_data(self) -> bool:
-        """Nothing but tables: no function and no class."""
-        code = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-        return not any(isinstance(node, code) for node in ast.walk(self.tree))
+        """Nothing but tables: no function, and no class but one that names a row's columns."""
+        code = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ClassDef):
+                if [ast.unparse(base) for base in node.bases] != ["NamedTuple"]:
+                    return False
+            elif isinstance(node, code):
+                return False
+        return True
 
     @property
     def is_package(self) -> bool:
@@ -129,8 +135,36 @@ def repository_files() -> list[Path]:
 def documents() -> list[Path]:
     """The pages that count as documentation (decision records explain, they do not document)."""
     pages = [page for page in DOCS.rglob("*.md") if (DOCS / "adr") not in page.parents]
-    readme = ROOT / "README.md"
-    return sorted(pages) + ([readme] if readme.exists() else [])
+    return [*sorted(pages), ROOT / "README.md"]
+
+
+def pages() -> list[Path]:
+    """All pages that a reader may open: the documents, decision records and the rest."""
+    others = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    return [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in others)]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: the word behind its fence, its text, and its first line."""
+
+    page: Path
+    language: str
+    text: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(ROOT).as_posix()}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text()
+    found = re.finditer(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", text, re.MULTILINE | re.DOTALL)
+    return [
+        Block(page, match[1], match[2], text.count("\n", 0, match.start()) + 1) for match in found
+    ]
 
 
 def code_of(*pages: Path) -> str:

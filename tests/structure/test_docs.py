@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import re
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, TypeGuard, get_args
 
@@ -84,18 +86,38 @@ def test_every_key_of_a_kind_stands_on_its_page(kind: str) -> None:
     page = DOCS / "kinds" / f"{kind}.md"
     if not page.exists():
         pytest.fail(f"no {page.relative_to(ROOT)}")
-    common = set(load("gateway.config.rule_options").RuleOptions.model_fields)
+    common = {key for model in common_models() for key in keys_of(model)}
     code = code_of(page)
-    module = load(KINDS[kind].module)
-    for model in models_of(module):
+    own = [
+        model
+        for model in models_of(load(KINDS[kind].module))
+        if model.__module__ != COMMON  # `when` and its like are explained once, for all kinds
+    ]
+    for model in own:
         missing = [key for key in keys_of(model) if key not in common and not mentions(code, key)]
         assert not missing, f"{page.relative_to(ROOT)} does not name {missing}"
 
 
-def test_every_reason_is_documented() -> None:
-    reasons = load("gateway.verdict").Reason
-    missing = [reason.value for reason in reasons if not mentions(CODE, reason.value)]
+COMMON = "gateway.config.rule_options"
+
+
+def common_models() -> list[type[BaseModel]]:
+    """What every rule takes: explained once, in docs/policy-file.md."""
+    return models_of(load(COMMON))
+
+
+def test_the_keys_of_every_rule_stand_with_the_policy_file() -> None:
+    code = code_of(DOCS / "policy-file.md")
+    keys = {key for model in common_models() for key in keys_of(model)}
+    missing = [key for key in sorted(keys) if not mentions(code, key)]
     assert not missing
+
+
+def test_every_reason_has_its_line_and_no_other_has() -> None:
+    page = DOCS / "reasons.md"
+    assert page.exists(), "no docs/reasons.md"
+    told = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.MULTILINE))
+    assert told == {reason.value for reason in load("gateway.verdict").Reason}
 
 
 def test_every_metric_is_documented() -> None:
@@ -115,6 +137,13 @@ def metric_names(source: Source) -> set[str]:
         and isinstance(node.value, str)
         and re.fullmatch(r"portcullis_[a-z0-9_]+", node.value)
     }
+
+
+def test_no_page_names_a_metric_that_does_not_exist() -> None:
+    module = load("gateway.telemetry.metrics")
+    names = metric_names(next(each for each in sources() if each.module == module.__name__))
+    told = set(re.findall(r"\bportcullis_[a-z0-9_]+\b", CODE))
+    assert not {re.sub(r"_(bucket|sum|count)$", "", name) for name in told} - names
 
 
 def test_every_config_key_is_documented() -> None:
@@ -156,31 +185,58 @@ def keys_of(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def test_every_command_is_documented() -> None:
-    load("gateway.cli.main")
-    names = commands()
-    assert names, "no command is declared under gateway/cli/"
-    missing = [name for name in sorted(names) if not mentions(CODE, f"portcullis {name}")]
+def parsers() -> Iterator[argparse.ArgumentParser]:
+    """The parser of every command, and of every command of a command."""
+    top = argparse.ArgumentParser(prog="portcullis")
+    commands = top.add_subparsers()
+    for name in load("gateway.cli.main").COMMANDS:
+        load(f"gateway.cli.{name}").add_parser(commands)
+    todo = [top]
+    while todo:
+        here = todo.pop()
+        yield here
+        for action in subcommands(here):
+            todo += action.choices.values()
+
+
+def subcommands(
+    parser: argparse.ArgumentParser,
+) -> list[argparse._SubParsersAction[argparse.ArgumentParser]]:
+    return [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+
+
+COMMANDS = {parser.prog: parser for parser in parsers() if not subcommands(parser)}
+"""`portcullis key new` -> its parser."""
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_and_option_is_documented(command: str) -> None:
+    assert mentions(CODE, command), f"no page names `{command}`"
+    options = [
+        option
+        for action in COMMANDS[command]._actions
+        for option in action.option_strings
+        if option.startswith("--") and option != "--help"
+    ]
+    missing = [option for option in options if not mentions(CODE, option)]
     assert not missing
 
 
-def commands() -> set[str]:
-    """The commands of the command line.
+def test_no_page_names_a_command_that_does_not_exist() -> None:
+    first = {command.split()[1] for command in COMMANDS}
+    told = re.findall(r"(?:^|[`$] ?)portcullis ([a-z]\w*)", CODE, re.MULTILINE)
+    assert told
+    assert not set(told) - first
 
-    One is declared by `add_parser("name", ...)` or `command("name")` in gateway/cli/, or by a
-    `COMMANDS` table in main.py (a mapping by name, or a sequence of modules or of names).
-    """
-    found: set[str] = set()
+
+def test_every_variable_is_documented_and_no_other_is() -> None:
+    """The environment variables that the code reads, and those that the pages name."""
+    settings = load("gateway.config.settings")
+    names = {flag.variable for flag in settings.FLAGS} | {"PORTCULLIS_ALLOW_ANONYMOUS"}
     for source in sources():
-        if source.path.parent == GATEWAY / "cli":
-            for node in ast.walk(source.tree):
-                if isinstance(node, ast.Call) and node.args:
-                    called = ast.unparse(node.func).rpartition(".")[2]
-                    first = node.args[0]
-                    if called in ("add_parser", "command") and isinstance(first, ast.Constant):
-                        found.add(str(first.value))
-    table = getattr(importlib.import_module("gateway.cli.main"), "COMMANDS", ())
-    for entry in table:
-        name = entry if isinstance(entry, str) else getattr(entry, "__name__", "")
-        found.add(name.rpartition(".")[2])
-    return found
+        names.update(re.findall(r"\"(PORTCULLIS_[A-Z_]+[A-Z])\"", source.path.read_text()))
+    assert set(re.findall(r"\bPORTCULLIS_[A-Z_]+\b", CODE)) == names - NO_VARIABLES
+
+
+NO_VARIABLES = {"PORTCULLIS_KEY"}
+"""What looks like a variable and is none: an entity of the kind `secrets`."""

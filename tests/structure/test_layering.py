@@ -15,7 +15,8 @@ PURE = (
     "gateway.exchange",
     "gateway.audit.chain",
 )
-OUTSIDE = ("aiohttp", "redis", "prometheus_client")
+HTTP = ("aiohttp", "httptools")
+OUTSIDE = (*HTTP, "redis", "prometheus_client", "sqlite3", "uvloop")
 # Same input, same verdict: time, chance and ids are handed to the pure part, never taken by it.
 CLOCK_AND_CHANCE = ("time", "random", "secrets", "uuid")
 IO = (
@@ -28,19 +29,27 @@ IO = (
     "urllib.request",
     "http.client",
 )
-KNOW_AIOHTTP = (
+# One file a side of the data path, so that either can be exchanged; admin and the test helpers
+# have servers of their own.
+KNOW_HTTP = (
     "gateway.proxy.server",
-    "gateway.upstream.client",
-    "gateway.admin",
-    "gateway.lifecycle",
-    "gateway.app",
-    "gateway.cli",
-    "gateway.testing",
+    "gateway.upstream.connection",
+    "gateway.admin.listener",
+    "gateway.testing.provider",
 )
+KNOW_PROMETHEUS = ("gateway.telemetry.exposition",)
+KNOW_SQLITE = ("gateway.state",)
 STATIONS = frozenset(
     f"gateway.{name}"
     for name in ("proxy", "identity", "policy", "upstream", "state", "audit", "telemetry", "config")
 )
+# What a station may know of ours; all that is not here puts stations together or runs them.
+PLACES = (
+    *STATIONS,
+    *(f"gateway.{name}" for name in ("dialects", "detectors")),
+    *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors")),
+)
+SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control")
 
 PURE_SOURCES = [source for source in sources() if within(source.module, *PURE)]
 
@@ -124,20 +133,54 @@ def test_only_app_imports_everything() -> None:
         assert known != STATIONS, f"{source.name} wires every station; that is app.py's work"
 
 
-def test_stations_do_not_import_what_wires_them() -> None:
-    wires = ("gateway.app", "gateway.lifecycle", "gateway.cli")
+def test_stations_know_only_stations() -> None:
     for source in sources():
-        if within(source.module, *wires, "gateway.admin", "gateway.testing", "gateway.__main__"):
-            continue
-        wrong = {name for name in imports(source) if within(name, *wires)}
-        assert not wrong, f"{source.name} imports {sorted(wrong)}"
+        if within(source.module, *PLACES):
+            ours = {name for name in imports(source) if within(name, "gateway")} - {"gateway"}
+            wrong = {name for name in ours if not within(name, *PLACES)}
+            assert not wrong, f"{source.name} imports {sorted(wrong)}"
 
 
-def test_only_the_edges_know_the_http_library() -> None:
+def test_nobody_imports_the_wiring_but_the_command_line() -> None:
     for source in sources():
-        if not within(source.module, *KNOW_AIOHTTP):
-            wrong = {name for name in imports(source) if within(name, "aiohttp")}
-            assert not wrong, f"{source.name} knows the HTTP library"
+        if not within(source.module, "gateway.cli", "gateway.__main__"):
+            wrong = {name for name in imports(source) if within(name, "gateway.app", "gateway.cli")}
+            assert not wrong, f"{source.name} imports {sorted(wrong)}"
+
+
+def test_the_supervisor_knows_no_station() -> None:
+    """It only starts, reloads and stops workers, so a fault in a station cannot take it down."""
+    allowed = (*SUPERVISOR, "gateway.config", "gateway.errors")
+    for source in sources():
+        if within(source.module, *SUPERVISOR):
+            ours = {name for name in imports(source) if within(name, "gateway")} - {"gateway"}
+            wrong = {name for name in ours if not within(name, *allowed)}
+            assert not wrong, f"{source.name} imports {sorted(wrong)}"
+
+
+def test_test_helpers_stay_with_the_tests_and_the_demo() -> None:
+    for source in sources():
+        if not within(source.module, "gateway.testing", "gateway.demo"):
+            wrong = {name for name in imports(source) if within(name, "gateway.testing")}
+            assert not wrong, f"{source.name} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize(
+    ("libraries", "places"),
+    [(HTTP, KNOW_HTTP), (("prometheus_client",), KNOW_PROMETHEUS), (("sqlite3",), KNOW_SQLITE)],
+    ids=["http", "prometheus", "sqlite"],
+)
+def test_a_library_stays_where_it_can_be_exchanged(
+    libraries: tuple[str, ...], places: tuple[str, ...]
+) -> None:
+    for source in sources():
+        if not within(source.module, *places):
+            wrong = {name for name in imports(source) if within(name, *libraries)}
+            assert not wrong, f"{source.name} imports {sorted(wrong)}"
+    for place in places:
+        here = [source for source in sources() if within(source.module, place)]
+        known = {name for source in here for name in imports(source) if within(name, *libraries)}
+        assert known, f"{place} does not need its place on the list"
 
 
 def test_verify_shares_only_the_hash_with_the_writer() -> None:

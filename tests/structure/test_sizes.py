@@ -6,16 +6,25 @@ import statistics
 
 from tests.structure.house import sources
 
-LONGEST = 650
+LONGEST = 600
 LONG = 400
 MEDIAN = 170
 
-# Packages that only name themselves, and tables of data, say nothing of how code is cut.
+# Tables of data that may be longer than code may be. This list only shrinks, and what stands on it
+# holds no code.
+TABLES = {"gateway/detectors/signature_table.py"}
+
+# Packages that only name themselves, and data, say nothing of how code is cut.
 SIZES = {
     source.name: source.lines
     for source in sources()
     if not source.is_data and not (source.is_package and source.lines < 20)
 }
+
+
+def test_tables_hold_no_code_and_need_their_place_on_the_list() -> None:
+    long = {source.name for source in sources() if source.is_data and source.lines > LONGEST}
+    assert long == TABLES
 
 
 def test_no_file_is_above_the_limit() -> None:
