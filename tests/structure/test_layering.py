@@ -47,7 +47,7 @@ STATIONS = frozenset(
 PLACES = (
     *STATIONS,
     *(f"gateway.{name}" for name in ("dialects", "detectors")),
-    *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors")),
+    *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors", "keyed")),
 )
 SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control")
 
