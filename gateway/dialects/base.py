@@ -50,7 +50,6 @@ class Segment:
         text: str,
         surface: Surface,
         place: str,
-        *,
         fresh: bool = True,
         readonly: bool = False,
     ) -> None:

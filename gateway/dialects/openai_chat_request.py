@@ -113,7 +113,7 @@ class ChatCall(Call):
         self.cache_key = string(root.get("prompt_cache_key"))
 
     def _read_messages(self, reader: Reader, messages: list[Any], answered: int) -> None:
-        segments, steps = reader.segments, self.steps
+        document, segments, steps = reader.document, reader.segments, self.steps
         for number, message in enumerate(messages):
             fresh = number > answered
             if (
@@ -124,16 +124,9 @@ class ChatCall(Call):
                 and (surface := _PLAIN.get(role)) is not None
             ):  # most messages: a role that carries no tools, and a text
                 if text:
+                    place = f"messages[{number}].content"
                     segments.append(
-                        Segment(
-                            reader.document,
-                            message,
-                            "content",
-                            text,
-                            surface,
-                            f"messages[{number}].content",
-                            fresh=fresh,
-                        )
+                        Segment(document, message, "content", text, surface, place, fresh)
                     )
                 if role == "user":
                     steps.append(Step(_HUMAN))
@@ -359,17 +352,14 @@ def _last_answer(messages: list[Any]) -> int:
 
     (An assistant message that stands last is the caller's own beginning of the next answer.)
     """
-    last = len(messages)
-    while last and _role(messages[last - 1]) == "assistant":
-        last -= 1
-    for number in range(last - 1, -1, -1):
-        if _role(messages[number]) == "assistant":
+    followed = False
+    for number in range(len(messages) - 1, -1, -1):
+        message = messages[number]
+        if type(message) is not dict or message.get("role") != "assistant":
+            followed = True
+        elif followed:
             return number
     return -1
-
-
-def _role(message: Any) -> Any:
-    return message.get("role") if type(message) is dict else None
 
 
 def _bad_messages() -> CallerError:

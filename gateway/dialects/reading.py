@@ -82,16 +82,7 @@ class Reader:
         if type(value) is str:
             if value:
                 self.segments.append(
-                    Segment(
-                        self.document,
-                        holder,
-                        key,
-                        value,
-                        surface,
-                        place,
-                        fresh=self.fresh,
-                        readonly=readonly,
-                    )
+                    Segment(self.document, holder, key, value, surface, place, self.fresh, readonly)
                 )
         elif value is not None:
             self.unknown(holder, key, surface, place)
