@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from gateway.demo.scenes import SCENES
@@ -35,48 +36,56 @@ def run(args: argparse.Namespace) -> int:
     if not scenes:
         print(f"no scene {args.only!r}; there are {', '.join(s.kind for s in SCENES)}")
         return 2
+    begun = time.monotonic()
     show = choose()
-    show.heading("Portcullis: what stands between an agent and everything it talks to")
+    show.heading("Portcullis: one scene for each kind of rule")
     failed = 0
     try:
         with Stage(scenes) as stage:
+            with show.waiting("Starting a gateway and a scripted provider on this machine"):
+                stage.start()
             for scene in scenes:
                 played = stage.play(scene)
                 show.scene(played)
                 for problem in played.problems:
                     show.line(problem, good=False)
                 failed += bool(played.problems)
-            failed += _audit(stage, show)
+            failed += _prove(stage, show)
     except RuntimeError as error:
         print(f"the gateway did not start:\n{error}", file=sys.stderr)
         return 2
+    spent = time.monotonic() - begun
     show.line(
-        "Every scene went as promised." if not failed else f"{failed} scene(s) went wrong.",
+        f"{failed} of them went wrong."
+        if failed
+        else f"Everything went as promised, in {spent:.1f} s. Your turn: portcullis serve",
         good=not failed,
     )
     return 1 if failed else 0
 
 
-def _audit(stage: Stage, show: Show) -> int:
+def _prove(stage: Stage, show: Show) -> int:
     """What it cost, the log verified, one record changed, the log verified again."""
     stage.gateway.stop()
     show.heading("What it cost, and the proof")
     closed = [record for record in stage.gateway.records() if record.get("type") == "closed"]
-    cost = sum(record.get("cost") or 0 for record in closed)
-    show.line(f"{len(closed)} calls, ${cost / 1e9:.6f} spent, every one of them on record.")
+    cost = sum(record.get("cost_nanodollars") or 0 for record in closed)
+    show.line(f"{len(closed)} calls cost ${cost / 1e9:.6f}. Each of them is on record.")
     code, text = _verify(stage)
-    show.line(f"audit verify: {text}", good=code == 0)
+    show.line("portcullis audit verify", good=code == 0)
+    show.quote(text)
     changed = _change_one(stage.gateway.audit)
-    show.line(f"Now one record is edited: {changed}.")
+    show.line(f"Now somebody edits the log: {changed}.")
     found, text = _verify(stage)
-    show.line(f"audit verify: {text}", good=found == 1)
+    show.line("portcullis audit verify finds it", good=found == 1)
+    show.quote(text)
     return int(code != 0) + int(found != 1)
 
 
 def _verify(stage: Stage) -> tuple[int, str]:
     """The real command's exit code and what it says."""
     done = stage.gateway.verify()
-    text = (done.stdout + done.stderr).replace(str(stage.gateway.folder), "…").strip()
+    text = (done.stdout + done.stderr).replace(f"{stage.gateway.folder}/", "").strip()
     return done.returncode, text
 
 

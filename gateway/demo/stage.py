@@ -15,32 +15,46 @@ from gateway.testing.answers import Say
 from gateway.testing.gateway import RunningGateway
 from gateway.testing.provider import FakeProvider, Seen
 
+WAITING = ("upstream", "answer")
+"""Stations of the record in which the gateway waits for the provider."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Played:
-    """A scene that was played: what each of the three saw, and how long the call took."""
+    """A scene that was played.
+
+    Attributes:
+        received: what the provider received, "" where the call never reached it; `answered` what
+            it said to that, where the scene gives it something to say.
+        retries: how often the SDK made a call again that the gateway had stopped.
+        record: the audit record of the last call.
+        milliseconds: the gateway's own work on that call, and the whole of it as the agent saw it.
+        problems: what is not as the scene wants it.
+    """
 
     scene: Scene
     outcome: Outcome
     received: str
+    answered: str
+    retries: int
     record: dict[str, Any]
-    seconds: float
+    milliseconds: tuple[float, float]
     problems: list[str]
 
 
 class Stage:
-    """Use as a context manager; `play` scenes on it, then look at its audit log."""
+    """Use as a context manager; `start` it, `play` scenes on it, then look at its audit log."""
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
+        self._scenes = scenes
         self._keys = {scene.kind: new_key() for scene in scenes}
         self._folder = tempfile.TemporaryDirectory(prefix="portcullis-demo-")
         self._say = Say()
         self.provider = FakeProvider(lambda seen: self._say)
-        self.provider.start()
-        self.gateway = RunningGateway(Path(self._folder.name), self._policy(scenes))
 
     def __enter__(self) -> Stage:
-        self.gateway.start()
+        self.provider.start()
+        self.gateway = RunningGateway(Path(self._folder.name), self._policy())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,8 +62,12 @@ class Stage:
         self.provider.stop()
         self._folder.cleanup()
 
+    def start(self) -> None:
+        """Start the gateway. Raises RuntimeError where it does not."""
+        self.gateway.start()
+
     def play(self, scene: Scene) -> Played:
-        """One scene, through the official SDK."""
+        """One scene, through the official SDK as it is."""
         from openai import DefaultHttpxClient, OpenAI
 
         before = len(self.provider.seen)
@@ -58,25 +76,31 @@ class Stage:
         client = OpenAI(
             base_url=f"{self.gateway.base}/v1",
             api_key=self._keys[scene.kind],
-            max_retries=0,
             http_client=DefaultHttpxClient(
                 event_hooks={"response": [lambda r: ids.append(r.headers["x-portcullis-id"])]}
             ),
         )
         begun = time.perf_counter()
         outcome = scene.play(client)
-        seconds = (time.perf_counter() - begun) / max(1, len(ids))
+        spent = (time.perf_counter() - begun) * 1000 / max(1, len(ids))
         client.close()
         seen = self.provider.seen[before:]
         record = self.gateway.record(ids[-1]) if ids else {}
-        received = _received(seen[-1]) if len(seen) == len(ids) else ""
-        if not received and seen:
-            received = f"{len(seen)} calls before, and not this one"
+        reached = bool(ids) and len(seen) == len(ids)
         return Played(
-            scene, outcome, received, record, seconds, _check(scene, outcome, record, seen)
+            scene,
+            outcome,
+            _received(seen[-1]) if reached else _before(seen),
+            _said(scene.say) if reached and scene.say != Say() else "",
+            max(0, len(ids) - len(seen) - 1),
+            record,
+            (_own_work(record), spent),
+            _check(scene, outcome, record, seen, len(ids)),
         )
 
-    def _policy(self, scenes: Sequence[Scene]) -> dict[str, Any]:
+    def _policy(self) -> dict[str, Any]:
+        """One policy with a rule for each scene, and a tenant a scene, so that none is in the
+        way of another."""
         return {
             "version": 1,
             "upstreams": {
@@ -89,11 +113,17 @@ class Stage:
             "tenants": {
                 scene.kind: {
                     "keys": [{"name": "agent", "hash": hash_of(self._keys[scene.kind])}],
-                    "policies": [scene.kind],
+                    "policies": ["demo"],
                 }
-                for scene in scenes
+                for scene in self._scenes
             },
-            "policies": {scene.kind: {"rules": [scene.rule]} for scene in scenes},
+            "policies": {
+                "demo": {
+                    "rules": [
+                        {**scene.rule, "when": {"tenant": [scene.kind]}} for scene in self._scenes
+                    ]
+                }
+            },
         }
 
 
@@ -101,16 +131,32 @@ def _received(seen: Seen) -> str:
     """What the provider received last, in short."""
     body = seen.json or {}
     content = [m.get("content") for m in body.get("messages", ()) if m.get("content")]
-    return str(content[-1]) if content else ""
+    tools = [tool["function"]["name"] for tool in body.get("tools", ())]
+    return "\n".join([*map(str, content[-1:]), *([f"tools: {', '.join(tools)}"] if tools else [])])
+
+
+def _before(seen: Sequence[Seen]) -> str:
+    return f"{len(seen)} calls before, not this one" if seen else ""
+
+
+def _said(say: Say) -> str:
+    calls = [f"calls {tool.name}({tool.arguments})" for tool in say.tools]
+    return "\n".join(filter(None, [say.text, *calls]))
+
+
+def _own_work(record: dict[str, Any]) -> float:
+    """Milliseconds that the gateway itself worked on a call."""
+    micros: dict[str, int] = record.get("micros", {})
+    return (micros.get("total", 0) - sum(micros.get(name, 0) for name in WAITING)) / 1000
 
 
 def _check(
-    scene: Scene, outcome: Outcome, record: dict[str, Any], seen: Sequence[Seen]
+    scene: Scene, outcome: Outcome, record: dict[str, Any], seen: Sequence[Seen], calls: int
 ) -> list[str]:
     """What is not as the scene wants it."""
     texts = {
         "provider": b"\n".join(one.body for one in seen).decode(errors="replace"),
-        "agent": outcome.saw,
+        "agent": "\n".join([outcome.saw, outcome.error, outcome.message]),
     }
     problems = []
     for where, text in scene.wants:
@@ -120,4 +166,6 @@ def _check(
     reasons = [verdict.get("reason") for verdict in record.get("verdicts", ())]
     if scene.reason not in reasons:
         problems.append(f"expected the reason {scene.reason}, the record has {reasons}")
+    if calls > len(seen) + 1:
+        problems.append("the SDK retried what was stopped")
     return problems
