@@ -42,7 +42,11 @@ class Held:
 
     @property
     def assembling(self) -> bool:
-        return any(not lane.judged for lane in self.calls)
+        """Whether it waits for a call that is not complete."""
+        for lane in self.calls:  # noqa: SIM110  asked for every frame: a generator costs more
+            if not lane.judged:
+                return True
+        return False
 
     @property
     def ready(self) -> bool:
@@ -95,15 +99,16 @@ class FrameQueue:
         moved = False
         while frames:
             held = next(iter(frames.values()))
+            if held.assembling:
+                # Where the head has moved, frames of any group may have come free.
+                for group in list(self._lines) if moved else touched:
+                    yield from self._overtaking(group)
+                return
             if not held.ready:
-                break
+                return
             self._take(held)
             moved = True
             yield held
-        if frames and next(iter(frames.values())).assembling:
-            # Where the head has moved, frames of any group may have come free.
-            for group in list(self._lines) if moved else touched:
-                yield from self._overtaking(group)
 
     def _overtaking(self, group: str) -> Iterator[Held]:
         while (line := self._lines.get(group)) and line[0].may_overtake:

@@ -9,7 +9,10 @@ import pytest
 
 from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Surface, Unscannable, Usage
+from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange
+from gateway.message import Headers, Request
+from gateway.policy.kinds import KINDS
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Rule, Stage
 from gateway.state.memory import MemoryStore
@@ -403,3 +406,40 @@ def test_the_window_is_that_of_the_rules_that_watch_the_call() -> None:
         window = pipeline.window(make_exchange(agent=agent), PlainStream())
         window.feed(event(text("bad")))
         assert (window.blocked is not None) == stops
+
+
+# --- endpoints that no dialect reads ----------------------------------------------------------
+
+
+def opaque(method: str, body: bytes) -> Exchange:
+    request = Request(method, "/v1/files", Headers(), body)
+    exchange = make_exchange(DIALECTS["opaque"].decode(request, body), body=body)
+    exchange.request = request
+    return exchange
+
+
+@pytest.mark.parametrize("kind", ["content", "budget"])
+async def test_a_body_on_an_unknown_path_follows_unscannable_of_content_and_budget_rules(
+    store: Counting, kind: str
+) -> None:
+    for setting, stops in (("block", True), ("flag", False), ("allow", False)):
+        rule: Rule = bad(Action.FLAG, unscannable=setting, surfaces=["output"])
+        if kind == "budget":
+            made = KINDS["budget"]
+            options = made.Options.model_validate(
+                {"kind": "budget", "per": "tenant", "limit": "$5.00", "unscannable": setting}
+            )
+            rule = made(options, RuleRef("p", "b", "budget"), Mode.ENFORCE, make_workshop())
+        exchange = opaque("POST", b"anything")
+        stopped = await make(rule).on_request(exchange, store)
+        assert (stopped is not None) == stops
+        if stops:
+            assert stopped is not None
+            assert stopped.reason is Reason.UNSCANNABLE_CONTENT
+
+
+async def test_without_a_body_an_unknown_path_passes(store: Counting) -> None:
+    rule = bad(Action.BLOCK, unscannable="block")
+    exchange = opaque("GET", b"")
+    assert await make(rule).on_request(exchange, store) is None
+    assert exchange.verdicts == []
