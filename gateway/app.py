@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -24,34 +24,47 @@ from gateway.audit.record import make_digest
 from gateway.audit.writer import AuditWriter
 from gateway.config.keys import derive, load_master_key
 from gateway.config.load import load_texts
-from gateway.config.settings import Address, Settings, parse_address, read_settings
+from gateway.config.settings import (
+    Address,
+    Settings,
+    UnixSocket,
+    parse_address,
+    read_settings,
+)
 from gateway.control import GoneError, Line
 from gateway.detectors.scan_cache import ScanCache
 from gateway.errors import ConfigError
 from gateway.exchange import Exchange
 from gateway.identity.session_book import SessionBook, counts_sessions, times_runs
 from gateway.identity.tenant import KeyRing
-from gateway.lifecycle import Supervisor
+from gateway.lifecycle import Supervisor, check_settings
 from gateway.policy.compile import compile_policy
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Workshop
+from gateway.proxy.begin import Current
 from gateway.proxy.closing import Closer
 from gateway.proxy.handler import Handler
 from gateway.proxy.live import Live, TenantLive, upstream_plan
 from gateway.proxy.server import DataServer
 from gateway.proxy.sessions import Sessions
+from gateway.sockets import bound, listen
 from gateway.state.open import open_store
+from gateway.state.store import StoreError
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
 from gateway.telemetry.metrics import Metrics, merge
 from gateway.upstream.client import Client
 from gateway.upstream.prices import packaged_prices
 from gateway.upstream.router import Router
-from gateway.worker import Current, Parts, Worker
+from gateway.worker import Parts, Worker, unpacked
 
 _log = logging.getLogger("portcullis")
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+ORPHAN_DRAIN = 10.0
+"""Seconds that calls may run on when the supervisor was killed: below the time for which a new
+gateway's worker waits for the audit log (`DEFAULT_LOCK_WAIT`)."""
 
 Announce = Callable[[Settings, str], None]
 
@@ -64,35 +77,29 @@ def serve(settings: Settings, flags: Mapping[str, str | None], announce: Announc
 
     Raises:
         ConfigError: the policy, a key or a setting cannot be used.
-        OSError: an address cannot be listened on.
+        OSError: an address cannot be listened on, or the state folder cannot be used.
     """
     set_up()
+    check_settings(settings)
     load_master_key(settings.master_key, make=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, flags, announce))
 
 
 async def _serve(settings: Settings, flags: Mapping[str, str | None], announce: Announce) -> int:
-    _check_settings(settings)
-    data = _listen(settings.listen)
-    probes = _listen(settings.probes)
-    where = settings.admin
-    admin = _listen(where) if isinstance(where, Address) else where.path if where else None
-    settings = _with_ports(settings, data, probes)
+    data = listen("--listen", settings.listen)
+    probes = listen("--probes", settings.probes)
+    admin = listen("--admin", settings.admin) if settings.admin is not None else None
+    settings = _with_ports(settings, data, probes, admin)
     supervisor = Supervisor(settings, flags, data, os.environ)
-    listeners: list[Listener] = []
+    listeners = [Listener(Probes(supervisor, lambda: _scrape(supervisor)).answer)]
     try:
         await supervisor.start()
         assert supervisor.loaded is not None
-        _check_anonymous(settings, supervisor)
-
-        async def exposition() -> str:
-            return merge(await supervisor.samples(), supervisor.status)
-
-        listeners.append(Listener(Probes(supervisor, exposition).answer))
         await listeners[0].start(probes)
         if admin is not None:
-            listeners.append(Listener(AdminApi(supervisor, LOOPBACK_HOSTS, _note_admin).answer))
+            api = AdminApi(supervisor, _admin_hosts(settings), _note_admin)
+            listeners.append(Listener(api.answer))
             await listeners[1].start(admin)
         announce(settings, supervisor.loaded.digest)
         return await supervisor.run()
@@ -101,54 +108,34 @@ async def _serve(settings: Settings, flags: Mapping[str, str | None], announce: 
             await supervisor.drain()
         for listener in listeners:
             await listener.stop()
+        if isinstance(settings.admin, UnixSocket):
+            settings.admin.path.unlink(missing_ok=True)
 
 
-def _listen(address: Address) -> socket.socket:
-    """A listening socket. Raises OSError that names the address."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((address.host, address.port))
-        sock.listen(1024)
-    except OSError as error:
-        sock.close()
-        raise OSError(f"{address}: {error.strerror or error}") from None
-    sock.setblocking(False)
-    return sock
-
-
-def _with_ports(settings: Settings, data: socket.socket, probes: socket.socket) -> Settings:
+def _with_ports(
+    settings: Settings, data: socket.socket, probes: socket.socket, admin: socket.socket | None
+) -> Settings:
     """The settings with the ports that the system chose."""
+    where = settings.admin
+    if admin is not None and isinstance(where, Address):
+        where = bound(where, admin)
     return replace(
         settings,
-        listen=Address(settings.listen.host, data.getsockname()[1]),
-        probes=Address(settings.probes.host, probes.getsockname()[1]),
+        listen=bound(settings.listen, data),
+        probes=bound(settings.probes, probes),
+        admin=where,
     )
 
 
-def _check_settings(settings: Settings) -> None:
-    if settings.state == "memory://" and settings.workers > 1:
-        raise ConfigError(
-            ["--state memory:// is one process's own: use sqlite:///PATH with more than one worker"]
-        )
+async def _scrape(supervisor: Supervisor) -> str:
+    return merge(await supervisor.samples(), supervisor.status, supervisor.crew.replaced)
 
 
-def _check_anonymous(settings: Settings, supervisor: Supervisor) -> None:
-    """A caller without a key must not spend the operator's credential from elsewhere."""
-    assert supervisor.loaded is not None
-    file = supervisor.loaded.file
-    if settings.listen.loopback or settings.allow_anonymous or file.default_tenant is None:
-        return
-    paying = sorted(name for name, up in file.upstreams.items() if up.credential is not None)
-    if paying:
-        raise ConfigError(
-            [
-                f"--listen {settings.listen} is not loopback, default_tenant lets callers in "
-                f"without a key, and the upstream {paying[0]!r} has a credential that they would "
-                "spend: take default_tenant out, or say --allow-anonymous"
-            ]
-        )
+def _admin_hosts(settings: Settings) -> frozenset[str]:
+    """The names by which the admin listener may be called."""
+    if isinstance(settings.admin, Address):
+        return LOOPBACK_HOSTS | {settings.admin.host.lower()}
+    return LOOPBACK_HOSTS
 
 
 def _note_admin(name: str, what: str) -> None:
@@ -160,51 +147,53 @@ def _note_admin(name: str, what: str) -> None:
 
 def main_worker(control: int, sock: int) -> int:
     """A worker: told by the supervisor over `control` what to be, serving on `sock`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is the supervisor's to handle
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's are the supervisor's to handle
+        signal.signal(number, signal.SIG_IGN)
     set_up()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_work(socket.socket(fileno=control), socket.socket(fileno=sock)))
 
 
 async def _work(control: socket.socket, sock: socket.socket) -> int:
-    control.setblocking(False)
     line = await Line.open(control)
     try:
         order = await line.receive()
     except GoneError:
         return 0
     try:
-        worker, server = await _start(order)
-        await server.start(sock)
-    except (ConfigError, OSError) as error:
-        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-        line.send({"id": order["id"], "problems": problems})
-        await asyncio.sleep(0.1)
+        worker = await _start(order, sock)
+    except ConfigError as error:
+        line.send({"id": order["id"], "problems": error.problems})
+        await line.close()
         return 1
     loop = asyncio.get_running_loop()
-    drains: list[asyncio.Task[None]] = []
-    loop.add_signal_handler(
-        signal.SIGTERM, lambda: drains.append(loop.create_task(worker.drain(10.0)))
-    )
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
     line.send({"id": order["id"], "ready": True})
-    await line.serve(worker.answer)
+    told = loop.create_task(line.serve(worker.answer))
+    stopped = loop.create_task(worker.stopped.wait())
+    await asyncio.wait((told, stopped), return_when=asyncio.FIRST_COMPLETED)
     if not worker.stopped.is_set():  # the supervisor is gone: finish what runs, and go too
-        await worker.drain(10.0)
+        await worker.drain(ORPHAN_DRAIN)
+    await line.close()
+    told.cancel()
     return 0
 
 
-async def _start(order: dict[str, object]) -> tuple[Worker, DataServer]:
-    flags = order["flags"]
-    assert isinstance(flags, dict)
-    settings = read_settings(flags, os.environ)
-    listen = parse_address(str(order["listen"]))
-    texts = {name: text.encode() for name, text in order["texts"].items()}  # type: ignore[attr-defined]
-    number = int(str(order["number"]))
+async def _start(order: dict[str, Any], sock: socket.socket) -> Worker:
+    """A worker that serves. Raises ConfigError with what stands in the way."""
+    settings = read_settings(order["flags"], os.environ)
+    where = parse_address(order["listen"])
     master = load_master_key(settings.master_key)
-    parts, current = await build(settings, listen, texts, master, number)
-    worker = Worker(parts, current, number=number)
-    await worker.start({"listen": str(listen), "policy": current.live.digest})
-    return worker, parts.server
+    try:
+        parts, current = await build(
+            settings, where, unpacked(order["texts"]), master, order["number"]
+        )
+        worker = Worker(parts, current)
+        await worker.start({"listen": str(where), "policy": current.live.digest})
+        await parts.server.start(sock)
+    except (StoreError, OSError) as error:
+        raise ConfigError([str(error)]) from error
+    return worker
 
 
 async def build(
@@ -213,6 +202,7 @@ async def build(
     """Every part of one worker, wired. Raises ConfigError."""
     store = open_store(settings.state, time.time)
     await store.open()
+    folder = await asyncio.to_thread(settings.audit.resolve)
     metrics = Metrics()
     cache = ScanCache(derive(master, "scan-cache"))
     metrics.watch_cache(cache)
@@ -222,7 +212,7 @@ async def build(
     audit = AuditWriter(
         settings.audit,
         audit_key,
-        StoreHeads(store, Seal(audit_key), str(Path(settings.audit).resolve())),
+        StoreHeads(store, Seal(audit_key), str(folder)),
         digest=digest,
         name=f"worker-{number}",
         state=settings.state,

@@ -1,23 +1,29 @@
 """The line between the supervisor and a worker: one JSON object a line, over a socket pair.
 
-The supervisor asks, the worker answers; the worker's first line says that it is ready, or why it
-is not. When the line ends, the other side is gone.
+The supervisor asks, the worker answers. When the line ends, the other side is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
-MAX_LINE = 16 * 1024 * 1024
-"""Bytes of one message at most: a worker's metrics are far below."""
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of one message at most. The largest ones carry policy files; see `MOST_TEXT`."""
+
+MOST_TEXT = MAX_LINE // 4
+"""Bytes of policy files that fit one message, whatever they hold (JSON may double them)."""
 
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+_log = logging.getLogger("portcullis.control")
 
 
 class GoneError(Exception):
@@ -33,9 +39,11 @@ class Line:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = False
 
     @classmethod
     async def open(cls, sock: socket.socket) -> Line:
+        sock.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_LINE)
         return cls(reader, writer)
 
@@ -47,15 +55,17 @@ class Line:
         """The next message. Raises GoneError at the end of the line."""
         try:
             line = await self._reader.readline()
+            if line.endswith(b"\n"):
+                message: dict[str, Any] = orjson.loads(line)
+                return message
         except (OSError, ValueError) as error:
             raise GoneError from error
-        if not line:
-            raise GoneError
-        message: dict[str, Any] = orjson.loads(line)
-        return message
+        raise GoneError
 
     async def ask(self, do: str, timeout: float, **fields: Any) -> dict[str, Any]:
         """Ask the other side and wait. Raises GoneError, or TimeoutError after `timeout` s."""
+        if self._gone:
+            raise GoneError
         number = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -80,13 +90,25 @@ class Line:
                     if future is not None and not future.done():
                         future.set_result(message)
         except GoneError:
+            pass
+        finally:
+            self._gone = True
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(GoneError())
 
     async def _answer(self, message: dict[str, Any], answer: Answer) -> None:
-        reply = await answer(message)
+        try:
+            reply = await answer(message)
+        except Exception as error:  # noqa: BLE001 - who asked must not wait for ever
+            _log.exception("%s failed", message["do"])
+            reply = {"problems": [f"{message['do']} failed: {type(error).__name__}"]}
         self.send({"id": message["id"], **reply})
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Finish the answers that are being made, send them, and end the line."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()

@@ -1,12 +1,11 @@
-"""The supervisor: starts workers, reloads the policy in all of them, restarts one that dies,
-drains and stops.
+"""The supervisor: loads the policy, keeps a crew of workers running it, drains and stops.
 
 Rules of this file:
 - The supervisor carries no calls. It owns the sockets, so that a worker may die without a
   connection being refused, and the probe and admin listeners.
-- A reload is all or nothing: every worker takes the new policy, or the old one stays and the
-  problems are kept for `/readyz`, the metric and the log.
-- What a worker runs is the text that the supervisor read, never the file a second time.
+- A policy that cannot be used changes nothing: the old one stays, and the problems are kept for
+  `/readyz`, the metrics and the log until a load succeeds.
+- Nothing that goes wrong here ends the workers.
 """
 
 from __future__ import annotations
@@ -16,10 +15,8 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,23 +25,17 @@ from gateway.config.load import Loaded, load_texts, read_sources
 from gateway.config.settings import Settings
 from gateway.config.versions import Versions
 from gateway.config.watch import Watch
-from gateway.control import GoneError, Line
+from gateway.crew import Crew
 from gateway.errors import ConfigError
 
-START_TIMEOUT = 60.0
-"""Seconds that a worker may take to be ready; loading detectors takes one or two."""
-
-ASK_TIMEOUT = 10.0
 WATCH_INTERVAL = 1.0
-RESTART_PAUSE = (0.1, 0.5, 2.0, 5.0, 15.0)
-"""Seconds before a worker that died is started again; the last one repeats."""
 
 _log = logging.getLogger("portcullis.lifecycle")
 
 
 @dataclass(slots=True)
 class Reload:
-    """What became of the last attempt to load the policy. Times are unix seconds."""
+    """What became of the attempts to load the policy. Times are unix seconds, 0.0: never."""
 
     digest: str = ""
     loaded_at: float = 0.0
@@ -55,23 +46,27 @@ class Reload:
     pinned: str = ""
 
 
-@dataclass(slots=True)
-class WorkerProcess:
-    """One worker as the supervisor sees it."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A policy as it was read: `texts` differ from the operator's `source` where one is pinned."""
 
-    number: int
-    process: subprocess.Popen[bytes]
-    line: Line
-    ready: bool = False
-    started: float = 0.0
+    loaded: Loaded
+    texts: dict[str, bytes]
+    source: dict[str, bytes]
+    pinned: str
 
 
 class Supervisor:
-    """Runs the workers of one gateway.
+    """Runs one gateway.
 
     Args:
         flags: the settings as they were given, handed to the workers as they are.
         sock: the data listener's socket, bound and listening.
+        variables: the environment that the policy may refer to.
+
+    Attributes:
+        status: the last attempts to load the policy; `loaded`: the policy in force.
+        draining: no new calls are taken any more.
     """
 
     def __init__(
@@ -83,19 +78,19 @@ class Supervisor:
     ) -> None:
         self.settings = settings
         self.status = Reload()
-        self.workers: dict[int, WorkerProcess] = {}
-        self.restarts = 0
-        self.draining = False
         self.loaded: Loaded | None = None
-        self._flags = dict(flags)
+        self.draining = False
+        order = {"flags": dict(flags), "listen": str(settings.listen)}
+        self.crew = Crew(settings.workers, sock, order)
         self._sock = sock
         self._variables = variables
-        self._texts: dict[str, bytes] = {}
         self._versions = Versions(settings.folder)
-        self._stop = asyncio.Event()
+        self._watch = Watch(settings.policies, self._versions, WATCH_INTERVAL)
         self._reloading = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._times_asked = 0
+        self._on_terminal = os.isatty(0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watch: Watch | None = None
 
     # --- start ---
 
@@ -103,206 +98,175 @@ class Supervisor:
         """Load the policy and start every worker.
 
         Raises:
-            ConfigError: the policy cannot be used, or a worker says that it cannot start.
+            ConfigError: the policy cannot be used, or a worker cannot start.
+            OSError: the state folder cannot be used.
         """
+        self._handle_signals()
+        read = self._read()
+        self._in_force(read)
+        await self.crew.start(read.texts)
+        self._remember(read)
+        self._spawn(self._follow())
+
+    def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop)
-        loaded, texts, source, pinned = self._read()
-        self._take(loaded, texts, pinned)
-        await asyncio.gather(*(self._spawn(n) for n in range(self.settings.workers)))
-        self._versions.serve(loaded.digest, texts, source, time.time())
-        self._watch = Watch(self.settings.policies, self._versions, WATCH_INTERVAL)
-        self._spawn_task(self._follow(self._watch))
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        if self._on_terminal and not os.isatty(0):
+            self.stop()  # the terminal that it was started on is gone
+        else:
+            self._spawn(self._reload_asked())
 
     async def run(self) -> int:
-        """Wait until told to stop, then drain. Returns the exit code."""
+        """Wait until told to stop, then drain. Returns the exit code: 1 where calls were killed."""
         await self._stop.wait()
         await self.drain()
-        return 0
+        return 1 if self._times_asked > 2 else 0
 
-    def _on_stop(self) -> None:
-        if self._stop.is_set():  # asked twice: at once
-            for worker in self.workers.values():
-                worker.process.kill()
+    def stop(self) -> None:
+        """Once: drain. Twice: cut what still runs, and record it. Three times: kill."""
+        self._times_asked += 1
         self._stop.set()
+        if self._times_asked == 2:
+            self.crew.hurry()
+        elif self._times_asked > 2:
+            self.crew.kill()
 
     # --- the policy ---
 
-    def _read(self) -> tuple[Loaded, dict[str, bytes], dict[str, bytes], str]:
+    def _read(self) -> _Read:
+        """Read the operator's files, or the pinned version. Raises ConfigError and OSError."""
         source = read_sources(self.settings.policies)
         texts, pinned = self._versions.choose(source)
-        return load_texts(texts, self._variables), texts, source, pinned
+        try:
+            loaded = load_texts(texts, self._variables)
+            check_anonymous(self.settings, loaded)
+        except ConfigError:
+            if self.loaded is not None:
+                self._versions.note_source(source)  # so that a rollback holds against these files
+            raise
+        return _Read(loaded, texts, source, pinned)
 
-    def _take(self, loaded: Loaded, texts: dict[str, bytes], pinned: str) -> None:
-        self.loaded, self._texts = loaded, texts
-        status = self.status
-        status.digest, status.loaded_at, status.pinned = loaded.digest, time.time(), pinned
+    def _in_force(self, read: _Read) -> None:
+        status, now = self.status, time.time()
+        if self.loaded is None or read.loaded.warnings != self.loaded.warnings:
+            for warning in read.loaded.warnings:
+                _log.warning("policy: %s", warning)
+        self.loaded = read.loaded
+        status.digest, status.pinned, status.loaded_at = read.loaded.digest, read.pinned, now
         status.loads += 1
         status.problems = []
-        for warning in loaded.warnings:
-            _log.warning("policy: %s", warning)
+
+    def _remember(self, read: _Read) -> None:
+        """Keep the version for `rollback`."""
+        try:
+            self._versions.serve(read.loaded.digest, read.texts, read.source, time.time())
+        except OSError as error:
+            _log.error("policy version not kept for rollback: %s", error)
 
     async def reload(self) -> list[str]:
         """Load the policy again and give it to every worker. Returns the problems, if any."""
         async with self._reloading:
-            try:
-                loaded, texts, source, pinned = self._read()
-                if loaded.digest == self.status.digest:
-                    self.status.problems = []
-                    self.status.pinned = pinned
-                    return []
-                await self._hand_out(texts)
-            except ConfigError as error:
-                self.status.problems = error.problems
-                self.status.failed_at = time.time()
-                self.status.failures += 1
-                for problem in error.problems:
-                    _log.error("policy not loaded: %s", problem)
-                return error.problems
             before = self.status.digest
-            self._take(loaded, texts, pinned)
-            self._versions.serve(loaded.digest, texts, source, time.time())
-            _log.info("policy loaded", extra={"before": before, "digest": loaded.digest})
+            try:
+                self._watch.seen()  # before it is read: what changes from now on is news
+                read = self._read()
+                if read.loaded.digest != before:
+                    await self.crew.take(read.texts)
+            except ConfigError as error:
+                return self._refused(error.problems)
+            except OSError as error:
+                return self._refused([str(error)])
+            self._in_force(read)
+            self._remember(read)
+            if read.loaded.digest != before:
+                _log.info("policy loaded", extra={"before": before, "digest": read.loaded.digest})
             return []
 
-    async def _hand_out(self, texts: dict[str, bytes]) -> None:
-        """Give texts to all workers. One that refuses keeps the others from keeping it."""
-        fields = {"texts": {name: text.decode() for name, text in texts.items()}}
-        prepared = await self._ask_all("prepare", **fields)
-        problems = [p for answer in prepared.values() for p in answer.get("problems", ())]
-        if problems:
-            raise ConfigError(list(dict.fromkeys(problems)))
-        await self._ask_all("commit")
+    def _refused(self, problems: list[str]) -> list[str]:
+        status = self.status
+        status.problems, status.failed_at = problems, time.time()
+        status.failures += 1
+        for problem in problems:
+            _log.error("policy not loaded: %s", problem)
+        return problems
 
-    async def _reload_logged(self) -> None:
+    async def _reload_asked(self) -> None:
         await self.reload()
-        if self._watch is not None:
-            self._watch.seen()
 
-    async def _follow(self, watch: Watch) -> None:
-        async for _ in watch.changes():
+    async def _follow(self) -> None:
+        async for _ in self._watch.changes():
             await self.reload()
 
-    # --- workers ---
-
-    async def _spawn(self, number: int) -> None:
-        ours, theirs = socket.socketpair()
-        process = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec takes no time to speak of
-            [sys.executable, "-m", "gateway.app", str(theirs.fileno()), str(self._sock.fileno())],
-            pass_fds=(theirs.fileno(), self._sock.fileno()),
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
-        ours.setblocking(False)
-        worker = WorkerProcess(number, process, await Line.open(ours), started=time.time())
-        self.workers[number] = worker
-        serving = asyncio.get_running_loop().create_task(worker.line.serve())
-        try:
-            answer = await worker.line.ask(
-                "start",
-                START_TIMEOUT,
-                number=number,
-                flags=self._flags,
-                listen=str(self.settings.listen),
-                texts={name: text.decode() for name, text in self._texts.items()},
-            )
-        except (GoneError, TimeoutError):
-            process.kill()
-            answer = {"problems": [f"worker {number} did not start; its log says why"]}
-        if answer.get("problems"):
-            self.workers.pop(number, None)
-            process.kill()
-            process.wait()
-            raise ConfigError(answer["problems"])
-        worker.ready = True
-        self._spawn_task(self._guard(worker, serving))
-
-    async def _guard(self, worker: WorkerProcess, serving: asyncio.Task[None]) -> None:
-        """Wait for a worker's end; start it again unless that was wanted."""
-        await serving
-        worker.ready = False
-        code = await asyncio.to_thread(worker.process.wait)
-        self.workers.pop(worker.number, None)
-        if self._stop.is_set():
-            return
-        _log.error("worker %d ended with code %d", worker.number, code)
-        if time.time() - worker.started > 60:
-            self.restarts = 0
-        while not self._stop.is_set():
-            await asyncio.sleep(RESTART_PAUSE[min(self.restarts, len(RESTART_PAUSE) - 1)])
-            self.restarts += 1
-            try:
-                await self._spawn(worker.number)
-            except ConfigError as error:
-                _log.error("worker %d: %s", worker.number, error)
-            else:
-                return
-
-    async def _ask_all(self, do: str, **fields: Any) -> dict[int, dict[str, Any]]:
-        """Ask every running worker. One that dies meanwhile starts with the policy of then."""
-
-        async def ask(worker: WorkerProcess) -> dict[str, Any]:
-            try:
-                return await worker.line.ask(do, ASK_TIMEOUT, **fields)
-            except (GoneError, TimeoutError):
-                return {}
-
-        workers = [worker for worker in self.workers.values() if worker.ready]
-        answers = await asyncio.gather(*(ask(worker) for worker in workers))
-        return {w.number: a for w, a in zip(workers, answers, strict=True) if a}
+    # --- what the listeners show ---
 
     async def samples(self) -> list[Any]:
         """Every worker's metrics, for one scrape."""
-        answers = await self._ask_all("metrics")
-        return [answer["samples"] for answer in answers.values()]
+        return await self.crew.samples()
 
     async def health(self) -> dict[int, dict[str, Any]]:
-        """What every worker says of itself."""
-        return await self._ask_all("health")
-
-    # --- stop ---
-
-    async def drain(self) -> None:
-        """No new calls; running ones finish up to the policy's `limits.drain`; then stop."""
-        self.draining = True
-        self._stop.set()
-        self._sock.close()  # else callers would queue up where nobody accepts
-        limit = self.loaded.file.limits.drain if self.loaded is not None else 0.0
-        workers = list(self.workers.values())
-
-        async def end(worker: WorkerProcess) -> None:
-            try:
-                await worker.line.ask("drain", limit + ASK_TIMEOUT, limit=limit)
-            except (GoneError, TimeoutError):
-                worker.process.terminate()
-            worker.line.close()  # the worker ends when its line does
-            try:
-                await asyncio.to_thread(worker.process.wait, ASK_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                await asyncio.to_thread(worker.process.wait)
-
-        await asyncio.gather(*(end(worker) for worker in workers))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn_task(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """What every worker that answers says of itself."""
+        return await self.crew.health()
 
     def describe(self) -> dict[str, Any]:
         """The supervisor's own state, for `/readyz` and the admin listener."""
-        ready = [w for w in self.workers.values() if w.ready]
         return {
             "version": __version__,
             "pid": os.getpid(),
             "policy": self.status.digest,
             "pinned": self.status.pinned or None,
             "policy_problems": self.status.problems,
-            "workers": {"wanted": self.settings.workers, "ready": len(ready)},
+            "workers": {"wanted": self.crew.wanted, "ready": self.crew.ready},
             "draining": self.draining,
         }
+
+    # --- stop ---
+
+    async def drain(self) -> None:
+        """No new calls; running ones finish up to the policy's `limits.drain`; then stop."""
+        self.draining = True
+        for task in list(self._tasks):
+            task.cancel()
+        self._sock.close()  # else callers would queue up where nobody accepts
+        await self.crew.end(self.loaded.file.limits.drain if self.loaded is not None else 0.0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("background work ended", exc_info=error)
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises ConfigError where settings do not go together."""
+    if settings.state.startswith("memory:") and settings.workers > 1:
+        problem = (
+            f"--state {settings.state} is one process's own, and --workers {settings.workers} "
+            "asks for more: use --state sqlite:///PATH"
+        )
+        raise ConfigError([problem])
+
+
+def check_anonymous(settings: Settings, loaded: Loaded) -> None:
+    """A caller without a key must not spend the operator's credential from another machine.
+
+    Raises ConfigError.
+    """
+    file = loaded.file
+    if settings.listen.loopback or settings.allow_anonymous or file.default_tenant is None:
+        return
+    for name, upstream in file.upstreams.items():
+        if upstream.credential is not None and upstream.credential.get_secret_value():
+            problem = (
+                f"--listen {settings.listen} is not loopback, default_tenant lets callers in "
+                f"without a key, and the upstream {name!r} has a credential that they would "
+                "spend: take default_tenant out, or say --allow-anonymous"
+            )
+            raise ConfigError([problem])

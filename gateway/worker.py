@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.audit.chain import RecordType
 from gateway.audit.writer import AuditWriter
 from gateway.errors import ConfigError, OwnError
-from gateway.exchange import Exchange
-from gateway.message import Request
+from gateway.proxy.begin import Current
 from gateway.proxy.closing import Closer, leases
 from gateway.proxy.handler import Handler
 from gateway.proxy.live import Live
@@ -29,6 +26,9 @@ RENEW_EVERY = 20.0
 
 HEAD_EVERY = 60.0
 """Seconds between two log lines that carry the audit chain's head."""
+
+CUT_GRACE = 0.5
+"""Seconds that calls may take to end once they are cut."""
 
 _log = logging.getLogger("portcullis.worker")
 
@@ -47,56 +47,16 @@ class Parts:
     build: Callable[[dict[str, bytes]], Live]
 
 
-class Current:
-    """Makes exchanges that keep the policy of the moment at which they began."""
-
-    def __init__(self, live: Live) -> None:
-        self.live = live
-        self._ids = Ids()
-
-    def begin(self, request: Request) -> Exchange:
-        now, begun = time.time(), time.perf_counter_ns()
-        traceparent = request.headers.get("traceparent")
-        exchange = Exchange(self._ids.next(now), request, now, time.perf_counter_ns)
-        if traceparent:
-            exchange.trace_id = trace_of(traceparent)
-        exchange.snapshot = self.live
-        exchange.begun = exchange.left = begun
-        return exchange
-
-
-class Ids:
-    """Makes the calls' ids: 12 hex digits of time in milliseconds, so that ids sort, and 80 random
-    bits. The system is asked for many ids' worth at once: a call of it costs more than the rest.
-    """
-
-    def __init__(self) -> None:
-        self._random = ""
-        self._at = 0
-
-    def next(self, now: float) -> str:
-        if self._at == len(self._random):
-            self._random, self._at = os.urandom(10 * 256).hex(), 0
-        self._at += 20
-        return f"ptx_{int(now * 1000):012x}{self._random[self._at - 20 : self._at]}"
-
-
-def trace_of(traceparent: str) -> str:
-    """The trace id of a W3C `traceparent` header; "" where there is none."""
-    parts = traceparent.split("-")
-    if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].isalnum():
-        return parts[1].lower()
-    return ""
-
-
 class Worker:
     """Starts, reloads, drains and stops the parts of one worker."""
 
-    def __init__(self, parts: Parts, current: Current, *, number: int) -> None:
+    def __init__(self, parts: Parts, current: Current) -> None:
         self._parts = parts
         self._current = current
-        self._number = number
         self._prepared: Live | None = None
+        self._preparing = asyncio.Lock()
+        self._hurried = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.stopped = asyncio.Event()
 
@@ -122,22 +82,36 @@ class Worker:
             case "health":
                 return self._health()
             case "prepare":
-                return self._prepare(message["texts"])
+                return await self._prepare(message["texts"])
             case "commit":
                 return self._commit()
             case "drain":
                 await self.drain(float(message["limit"]))
                 return {"drained": True}
+            case "hurry":
+                self._hurried.set()
+                return {"hurrying": True}
         return {"problems": [f"unknown request {message['do']!r}"]}
+
+    def _health(self) -> dict[str, Any]:
+        return {
+            "running": len(self._parts.closer.running),
+            "audit": self._parts.audit.healthy,
+            "policy": self._current.live.digest,
+        }
 
     # --- reload ---
 
-    def _prepare(self, texts: dict[str, str]) -> dict[str, Any]:
-        try:
-            self._prepared = self._parts.build({n: t.encode() for n, t in texts.items()})
-        except ConfigError as error:
-            return {"problems": error.problems}
-        return {"prepared": True}
+    async def _prepare(self, texts: dict[str, str]) -> dict[str, Any]:
+        """Build what follows from a policy, in a thread: calls go on meanwhile."""
+        async with self._preparing:
+            self._prepared = None
+            files = unpacked(texts)
+            try:
+                self._prepared = await asyncio.to_thread(self._parts.build, files)
+            except ConfigError as error:
+                return {"problems": error.problems}
+            return {"prepared": True}
 
     def _commit(self) -> dict[str, Any]:
         live, self._prepared = self._prepared, None
@@ -157,11 +131,14 @@ class Worker:
 
     # --- background ---
 
-    def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
             while True:
                 await asyncio.sleep(seconds)
-                await work()
+                try:
+                    await work()
+                except Exception:  # noqa: BLE001 - the next round must come
+                    _log.exception("background work failed")
 
         self._tasks.append(asyncio.get_running_loop().create_task(run()))
 
@@ -178,30 +155,57 @@ class Worker:
     async def _log_head(self) -> None:
         _log.info("audit head", extra=self._parts.audit.head_line())
 
-    def _health(self) -> dict[str, Any]:
-        return {
-            "running": len(self._parts.closer.running),
-            "audit": self._parts.audit.healthy,
-            "policy": self._current.live.digest,
-        }
-
     # --- stop ---
 
+    def stop(self, limit: float | None = None) -> None:
+        """Take no new calls, let running ones finish, then stop. Asked twice, it is done once.
+
+        Args:
+            limit: seconds until calls that still run are cut; the policy's own by default.
+        """
+        if self._draining is None:
+            if limit is None:
+                limit = self._current.live.file.limits.drain
+            self._draining = asyncio.get_running_loop().create_task(self._drain(limit))
+
     async def drain(self, limit: float) -> None:
-        """Take no new calls, let running ones finish for `limit` seconds, then stop."""
+        """`stop`, and wait until it is done."""
+        self.stop(limit)
+        await self.stopped.wait()
+
+    async def _drain(self, limit: float) -> None:
         parts = self._parts
         parts.handler.draining = True
         parts.server.stop_accepting()
-        await parts.closer.drained(limit)
-        await parts.server.close(0.5)
+        await self._calls_end(limit)
+        parts.closer.cutting = True
+        await parts.server.close(CUT_GRACE)
+        await parts.closer.drained(CUT_GRACE)
         await parts.closer.idle()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await parts.client.close()
         await parts.audit.stop({"policy": self._current.live.digest})
+        await self._log_head()
         await parts.store.close()
         self.stopped.set()
+
+    async def _calls_end(self, limit: float) -> None:
+        """Wait until no call runs, the limit is over, or somebody is in a hurry."""
+        loop = asyncio.get_running_loop()
+        ends = (
+            loop.create_task(self._parts.closer.drained(limit)),
+            loop.create_task(self._hurried.wait()),
+        )
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+
+def unpacked(texts: dict[str, str]) -> dict[str, bytes]:
+    """The policy files of a message, byte for byte: a character stands for a byte."""
+    return {name: text.encode("latin-1") for name, text in texts.items()}
 
 
 def _key_changes(before: Live, after: Live) -> list[dict[str, Any]]:

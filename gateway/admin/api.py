@@ -2,22 +2,23 @@
 
 Rules of this file:
 - Nothing is open: reading too needs a token. Tokens are known by their hashes only.
-- `Host` must be the listener's own and a request from a web page (`Origin`) is refused.
+- `Host` must be the listener's own name or address, and a request from a web page (`Origin`) is
+  refused.
 - docs/admin.md lists every path; `/admin/openapi.json` is made from the same table.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway import __version__
 from gateway.admin.health import Supervised
 from gateway.admin.listener import Ask, Told
 from gateway.config.load import Loaded
+from gateway.identity.gateway_key import hash_of
 
 ROLES = ("viewer", "approver", "operator")
 """Each may do what the ones before it may."""
@@ -39,7 +40,8 @@ class Route:
     path: str
     role: str
     summary: str
-    run: Callable[[Ask], Awaitable[Told]]
+    run: Callable[[], Awaitable[Told]]
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 class AdminApi:
@@ -59,29 +61,44 @@ class AdminApi:
         self._routes = (
             Route("GET", "/admin/v1/status", "viewer", "State of workers and policy", self._status),
             Route("GET", "/admin/v1/policy", "viewer", "Policies and rules in force", self._policy),
-            Route("POST", "/admin/v1/reload", "operator", "Load the policy again", self._reload),
+            Route(
+                "POST",
+                "/admin/v1/reload",
+                "operator",
+                "Load the policy again",
+                self._reload,
+                {422: "The policy cannot be used; the old one stays"},
+            ),
             Route("GET", "/admin/openapi.json", "viewer", "This API as OpenAPI", self._openapi),
         )
 
     async def answer(self, ask: Ask) -> Told:
-        host = ask.headers.get("host", "").lower()
-        name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
-        if name not in self._hosts or ask.headers.get("origin"):
+        if not self._is_own(ask):
             return _error(403, "called by a foreign host or from a web page")
-        found = [route for route in self._routes if route.path == ask.path]
-        if not found:
-            return _error(404, "no such path; see /admin/openapi.json")
         holder = self._holder(ask.headers.get("authorization", ""))
         if holder is None:
-            return _error(401, "send an admin token as Authorization: Bearer pta_...")
-        route = next((route for route in found if route.method == ask.method), None)
+            message = "send an admin token as Authorization: Bearer ptc_..."
+            return _error(401, message, {"www-authenticate": "Bearer"})
+        found = {route.method: route for route in self._routes if route.path == ask.path}
+        if not found:
+            return _error(404, "no such path; see /admin/openapi.json")
+        route = found.get(ask.method)
         if route is None:
-            return _error(405, f"use {found[0].method}")
-        if ROLES.index(holder[1]) < ROLES.index(route.role):
-            return _error(403, f"this needs the role {route.role}; {holder[0]!r} is {holder[1]}")
+            allowed = ", ".join(found)
+            return _error(405, f"use {allowed}", {"allow": allowed})
+        name, role = holder
+        if ROLES.index(role) < ROLES.index(route.role):
+            return _error(403, f"this needs the role {route.role}; {name!r} is {role}")
         if route.method != "GET":
-            self._note(holder[0], route.path)
-        return await route.run(ask)
+            self._note(name, route.path)
+        return await route.run()
+
+    def _is_own(self, ask: Ask) -> bool:
+        """Whether the caller knows whom it calls, and is no web page (DNS rebinding)."""
+        host = ask.headers.get("host", "").lower()
+        name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+        local = ask.local and name.strip("[]") == ask.local
+        return "origin" not in ask.headers and bool(name in self._hosts or local)
 
     def _holder(self, authorization: str) -> tuple[str, str] | None:
         """Name and role of a token's holder."""
@@ -89,7 +106,7 @@ class AdminApi:
         scheme, _, token = authorization.partition(" ")
         if loaded is None or scheme.lower() != "bearer" or not token:
             return None
-        hashed = "sha256:" + hashlib.sha256(token.strip().encode()).hexdigest()
+        hashed = hash_of(token.strip())
         for known in loaded.file.admin.tokens:
             if hmac.compare_digest(known.hash, hashed):
                 return known.name, known.role
@@ -97,12 +114,12 @@ class AdminApi:
 
     # --- calls ---
 
-    async def _status(self, ask: Ask) -> Told:
+    async def _status(self) -> Told:
         state = self._supervisor.describe()
         state["health"] = {str(n): h for n, h in (await self._supervisor.health()).items()}
         return Told(200, state)
 
-    async def _policy(self, ask: Ask) -> Told:
+    async def _policy(self) -> Told:
         loaded = self._supervisor.loaded
         if loaded is None:
             return _error(503, "no policy is loaded")
@@ -116,13 +133,13 @@ class AdminApi:
             },
         )
 
-    async def _reload(self, ask: Ask) -> Told:
+    async def _reload(self) -> Told:
         problems = await self._supervisor.reload()
         if problems:
             return Told(422, {"error": "the policy cannot be used", "problems": problems})
         return Told(200, {"policy": self._supervisor.describe()["policy"]})
 
-    async def _openapi(self, ask: Ask) -> Told:
+    async def _openapi(self) -> Told:
         return Told(200, openapi(self._routes))
 
 
@@ -130,23 +147,42 @@ def openapi(routes: tuple[Route, ...]) -> dict[str, Any]:
     """The API as an OpenAPI 3.1 document."""
     paths: dict[str, Any] = {}
     for route in routes:
+        responses = {"200": _answer("Done", {"type": "object"})}
+        responses["401"] = _answer("No valid token", _ERROR)
+        responses["403"] = _answer("Not with this role, host or origin", _ERROR)
+        responses |= {str(status): _answer(what, _ERROR) for status, what in route.errors.items()}
         paths.setdefault(route.path, {})[route.method.lower()] = {
+            "operationId": route.run.__name__.strip("_"),
             "summary": route.summary,
             "description": f"Needs the role {route.role} or above.",
             "security": [{"token": []}],
-            "responses": {
-                "200": {"description": "Done", "content": {"application/json": {}}},
-                "401": {"description": "No valid token"},
-                "403": {"description": "Not with this role, host or origin"},
-            },
+            "responses": responses,
         }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Portcullis admin", "version": __version__},
         "paths": paths,
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": {"Error": _ERROR_SCHEMA},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
-def _error(status: int, message: str) -> Told:
-    return Told(status, {"error": message})
+_ERROR = {"$ref": "#/components/schemas/Error"}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "error": {"type": "string"},
+        "problems": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["error"],
+}
+
+
+def _answer(what: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": what, "content": {"application/json": {"schema": schema}}}
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Told:
+    return Told(status, {"error": message}, headers=headers or {})

@@ -23,8 +23,8 @@ class Supervised(Protocol):
 class Probes:
     """Answers probes.
 
-    `/healthz`: the supervisor runs. `/readyz`: 200 when every wanted worker serves and it is not
-    draining; a policy that could not be loaded shows there, but the old one still serves.
+    `/healthz`: the supervisor runs. `/readyz`: 200 while every wanted worker answers and it is not
+    draining, else 503; a policy that could not be loaded shows there, but the old one still serves.
     """
 
     def __init__(self, supervisor: Supervised, exposition: Callable[[], Awaitable[str]]) -> None:
@@ -32,23 +32,21 @@ class Probes:
         self._exposition = exposition
 
     async def answer(self, ask: Ask) -> Told:
+        if ask.path not in ("/metrics", "/healthz", "/readyz"):
+            return Told(404, {"error": "only /metrics, /healthz and /readyz are here"})
         if ask.method not in ("GET", "HEAD"):
-            return Told(405, {"error": "only GET"})
-        match ask.path:
-            case "/healthz":
-                return Told(200, {"status": "ok"})
-            case "/readyz":
-                return await self._ready()
-            case "/metrics":
-                return Told(200, await self._exposition(), METRICS_TYPE)
-        return Told(404, {"error": "only /metrics, /healthz and /readyz are here"})
+            return Told(405, {"error": "only GET"}, headers={"allow": "GET, HEAD"})
+        if ask.path == "/healthz":
+            return Told(200, {"status": "ok"})
+        if ask.path == "/metrics":
+            return Told(200, await self._exposition(), METRICS_TYPE)
+        return await self._ready()
 
     async def _ready(self) -> Told:
         state = self._supervisor.describe()
         health = await self._supervisor.health()
-        workers = state["workers"]
+        ready = len(health) == state["workers"]["wanted"] and not self._supervisor.draining
         state["audit"] = "ok" if all(h["audit"] for h in health.values()) else "failing"
-        ready = workers["ready"] == workers["wanted"] and not self._supervisor.draining
         state["status"] = "ready" if ready else "not ready"
         if ready and state["policy_problems"]:
             state["status"] = "ready, with the policy from before"

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import orjson
 from aiohttp import web
 
-MAX_BODY = 64 * 1024
-"""Bytes of a request to an operator's listener."""
+STOP_GRACE = 1.0
+"""Seconds that running requests may take when the listener stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request to an operator's listener."""
+    """A request to an operator's listener. No call has a body.
+
+    `headers` are in lower case; `local` is the address on which it arrived, "" for a unix socket.
+    """
 
     method: str
     path: str
-    query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes
+    local: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +33,36 @@ class Told:
     status: int
     body: object
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer = Callable[[Ask], Awaitable[Told]]
 
 
 class Listener:
-    """Serves `answer` on a socket or a unix socket's path."""
+    """Serves `answer` on a listening socket."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        self._runner = web.ServerRunner(
+            web.Server(self._serve, access_log=None), shutdown_timeout=STOP_GRACE
+        )
 
-    async def start(self, where: socket.socket | Path) -> None:
-        """Raises OSError where the address cannot be used."""
+    async def start(self, sock: socket.socket) -> None:
         await self._runner.setup()
-        site: web.BaseSite
-        if isinstance(where, Path):
-            where.parent.mkdir(parents=True, exist_ok=True)
-            where.unlink(missing_ok=True)
-            site = web.UnixSite(self._runner, str(where))
-        else:
-            site = web.SockSite(self._runner, where)
-        await site.start()
-        if isinstance(where, Path):
-            where.chmod(0o600)
+        await web.SockSite(self._runner, sock).start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
-        if (http.content_length or 0) > MAX_BODY:
-            told = Told(413, {"error": "too large"})
-        else:
-            body = await http.content.read(MAX_BODY)
-            headers = {name.lower(): value for name, value in http.headers.items()}
-            told = await self._answer(Ask(http.method, http.path, http.query, headers, body))
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        local = http.get_extra_info("sockname") or ""
+        ask = Ask(http.method, http.path, headers, local[0] if isinstance(local, tuple) else "")
+        told = await self._answer(ask)
         text = told.body if isinstance(told.body, str) else orjson.dumps(told.body).decode() + "\n"
         return web.Response(
-            status=told.status, body=text.encode(), headers={"content-type": told.content_type}
+            status=told.status,
+            body=text.encode(),
+            headers={**told.headers, "content-type": told.content_type},
         )

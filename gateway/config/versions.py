@@ -106,6 +106,13 @@ class Versions:
         for version in dropped:
             self._file(version["digest"]).unlink(missing_ok=True)
 
+    def note_source(self, source: Mapping[str, bytes]) -> None:
+        """Remember the operator's files as they are now though they cannot be served, so that a
+        pin that is made from now on holds against them."""
+        index = self._index()
+        if index["versions"] and index["fingerprint"] != fingerprint(source):
+            _write(self._folder / "index.json", {**index, "fingerprint": fingerprint(source)})
+
     # --- for `rollback` ---
 
     def history(self) -> list[Version]:

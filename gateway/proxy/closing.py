@@ -7,7 +7,8 @@ Rules of this file:
   can lose the record or the settlement.
 
 Outcomes: `answered`, `refused` (a rule or a bad request), `blocked` (a rule stopped the
-answer), `upstream_failed`, `cancelled` (the caller hung up), `failed` (our own fault).
+answer), `upstream_failed`, `cancelled` (the caller hung up, or a drain cut the call: the reason
+says which), `failed` (our own fault).
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Closer:
         self._none_running = asyncio.Event()
         self._none_running.set()
         self.running: dict[str, Exchange] = {}
+        self.cutting = False  # a drain's limit is over: what is cancelled now, we cancel
 
     def begin(self, exchange: Exchange) -> None:
         self.running[exchange.id] = exchange
@@ -125,7 +127,7 @@ class Closer:
         if exchange.closed:
             return
         exchange.outcome = "cancelled"
-        exchange.reason = Reason.CLIENT_GONE
+        exchange.reason = Reason.DRAINING if self.cutting else Reason.CLIENT_GONE
         exchange.status = exchange.status or 499
         task = asyncio.get_running_loop().create_task(self.close(exchange))
         self._tasks.add(task)

@@ -49,7 +49,7 @@ def count(metrics: Declared, exchange: Exchange) -> None:
         _used(metrics, exchange, exchange.usage, upstream)
     if exchange.streamed:
         metrics.held.observe(exchange.held_peak)
-    if exchange.outcome == "cancelled":
+    if exchange.reason is Reason.CLIENT_GONE:
         metrics.disconnects.add()
     fault = _fault(exchange)
     if fault:

@@ -217,7 +217,11 @@ class Declared:
         self.policy = self._gauge(
             "portcullis_policy_info", "The policy in force; always 1.", "digest", merging="max"
         )
-        self.workers = self._gauge("portcullis_workers", "Worker processes that answer.")
+        self.workers = self._gauge("portcullis_workers", "Worker processes that serve.")
+        self.replaced = self._counter(
+            "portcullis_workers_replaced_total",
+            "Workers that died and that another took the place of.",
+        )
         self.reloads = self._counter(
             "portcullis_config_reloads_total", "Attempts to load the policy.", "outcome"
         )
@@ -311,20 +315,21 @@ class ReloadStatus(Protocol):
 _merger = Merger(Declared)
 
 
-def merge(snapshots: Sequence[Snapshot], reload: ReloadStatus) -> str:
+def merge(snapshots: Sequence[Snapshot], reload: ReloadStatus, replaced: int) -> str:
     """One scrape for all workers of this process, in the text format.
 
     Remembers what workers that have died had counted, so that no total ever falls.
     """
     merged = _merger.merged(snapshots)
-    add_status(merged, reload, len(snapshots))
+    add_status(merged, reload, len(snapshots), replaced)
     return exposition(merged.families)
 
 
-def add_status(merged: Declared, reload: ReloadStatus, workers: int) -> None:
+def add_status(merged: Declared, reload: ReloadStatus, workers: int, replaced: int) -> None:
     """Set what the supervisor itself knows."""
     merged.build.set(1, (__version__,))
     merged.workers.set(workers)
+    merged.replaced.show((), replaced)
     if reload.digest:
         merged.policy.set(1, (reload.digest,))
     merged.reloads.show(("success",), reload.loads)

@@ -97,7 +97,7 @@ class LocalGateway:
         master = load_master_key(settings.master_key, make=True)
         self.parts, current = await build(settings, self.address, texts, master, 0)
         self._arrange(self.parts)
-        self.worker = Worker(self.parts, current, number=0)
+        self.worker = Worker(self.parts, current)
         await self.worker.start({"listen": str(self.address)})
         await self.parts.server.start(sock)
         self._ready.set()

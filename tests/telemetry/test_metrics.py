@@ -65,7 +65,7 @@ def _supervisor_that_has_seen_no_worker_yet(monkeypatch):
 
 def scrape(*workers):
     snapshots = [json.loads(json.dumps(worker.snapshot())) for worker in workers]
-    return merge(snapshots, RELOAD)
+    return merge(snapshots, RELOAD, 1)
 
 
 def values(text, name):
@@ -123,10 +123,11 @@ def test_workers_are_one_scrape():
 
 def test_supervisor_adds_what_it_knows_itself():
     merged = Declared()
-    add_status(merged, RELOAD, 2)
+    add_status(merged, RELOAD, 2, 5)
     assert merged.build.series == {(__version__,): 1}
     assert merged.policy.series == {("sha256:abc",): 1}
     assert merged.reloads.series == {("success",): 3, ("failure",): 2}
+    assert merged.replaced.series == {(): 5}
     assert merged.reload_ok.series == {(): 0}
     assert merged.reload_success_at.series == {(): 1.7e9}
 
