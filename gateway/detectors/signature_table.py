@@ -80,7 +80,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "override",
         0.75,
         rf"\b(?:ignore|disregard|forget){S}(?:the|this|these|all|any|other|everything|instructions?)"
-        rf"(?:{S}{W}){{0,5}}{S}(?:and|then|but){S}(?:just{S}|instead{S}|simply{S}|only{S})?"
+        rf"(?:{S}{W}){{0,5}}{S}(?:and|then|but){S}(?:{W}{S})?"
         rf"(?:print|say|output|respond|reply|write|tell|return|report|answer|do|focus)\b",
         ("forget",),
     ),
@@ -97,9 +97,9 @@ SIGNATURES: tuple[Signature, ...] = (
         "other-tasks",
         "override",
         0.75,
-        rf"\b(?:{DROP}|erase|drop|halt|pause|suspend|stop|freeze|cease|put on hold|forego|sideline"
-        rf"|deprioriti[sz]e|stand down from|set down|shelve|void|purge|silence){gap(2)}(?:other"
-        rf"|current|remaining|prior|ongoing|existing|else|previous)(?:{S}{W})?{S}(?:tasks?"
+        rf"\b(?:{DROP}|remove|erase|drop|halt|pause|suspend|stop|freeze|cease|put on hold|forego"
+        rf"|sideline|deprioriti[sz]e|stand down from|set down|shelve|void|purge|silence){gap(2)}"
+        rf"(?:other|current|remaining|prior|ongoing|existing|else|previous)(?:{S}{W})?{S}(?:tasks?"
         rf"|instructions?|activit(?:y|ies)|work|assignments?|objectives?|commands?|directives?"
         rf"|priorities|matters|requests?|queries|operations?|duties|procedures?|guidelines?"
         rf"|rules?|concerns?|projects?|guidance|plans?|mandates?|edicts?)\b",
@@ -263,6 +263,8 @@ SIGNATURES: tuple[Signature, ...] = (
         r"\W{1,3}(?:[^\W_]+\W{1,3}){0,4}(?:anweisung(?:en)?|instruktion(?:en)?|befehl(?:e|en)?"
         r"|aufgabe(?:n|nstellung)?|auftrag(?:e)?|anordnung(?:en)?|vorherige(?:n|s)?|bisherige(?:n"
         r"|s)?|davor|vorgaben|regeln|zuvor|gesagte|kontext|angaben)"
+        r"|(?:obig|vorig|bisherig|vorherig)e[nrs]?\W{1,3}(?:[^\W_]+\W{1,3}){0,2}"
+        r"(?:ignorier|vergess|missacht)\w{0,4}|hore? nicht auf (?:alles|die|das)|olvid[ea] todo"
         r"|vergiss\W{1,3}(?:bitte\W{1,3})?(?:alles|sofort alles)"
         r"|(?:ignor(?:e[zr]?|ons)|oublie[zr]?|neglige[zr]?|ne (?:tiens|tenez) pas compte)"
         r"\W{1,3}(?:les|toutes?|tous|tes|vos|ces|mes|des|l)\W{1,3}(?:[^\W_]+\W{1,3}){0,4}(?:instructions?|consignes?|directives?|ordres|regles"
@@ -389,6 +391,24 @@ SIGNATURES: tuple[Signature, ...] = (
         rf"(?:prompts?|instructions?|messages?|rules|guidelines|directives?|configuration|config"
         rf"|settings|context|text|policies|constraints))\b",
         ("system-prompt",),
+    ),
+    Signature(
+        "reveal-prompt",
+        "exfiltration",
+        0.6,
+        rf"\b(?:reveal|print|output|repeat|leak|dump|disclose|expose|recite|extract|relay|divulge)"
+        rf"{S}(?:me{S}|us{S})?(?:{W}{S}){{0,2}}(?:system|secret|hidden|initial|developer|internal)"
+        rf"{S}(?:prompts?|instructions?|directives?|rules)\b",
+        ("system-prompt",),
+    ),
+    Signature(
+        "as-you-were-told",
+        "exfiltration",
+        0.45,
+        rf"\b(?:instructions?|rules|prompt|guidelines|directives){S}(?:that{S}|which{S})?you"
+        rf"(?:{S}(?:were|have|are|had|ve|got|received))(?:{S}been)?{S}?(?:given|told|provided|set)"
+        rf"\b",
+        ("you-were-told",),
     ),
     Signature(
         "system-prompt-of-yours",

@@ -86,7 +86,9 @@ KEYS: dict[str, str] = {
     "system-prompt": rf"\b{PROMPT}{S}(?:{W}{S}){{0,2}}(?:prompt|instruct|message|rules|guideline"
     r"|directive|config|settings|context|text|polic|constraint)",
     "drop": rf"\b{DROP}{gap(4)}(?:{EARLIER}|{ORDERS}|{SAID})\b",
-    "halt-other": rf"\b(?:{DROP}|erase|drop|halt|pause|suspend|stop|freeze|cease|put on hold"
+    "you-were-told": r"\byou[\W_]+(?:were|have|are|had|ve|got|received)[\W_]+(?:been[\W_]+)?"
+    r"(?:given|told|provided|set)\b",
+    "halt-other": rf"\b(?:{DROP}|remove|erase|drop|halt|pause|suspend|stop|freeze|cease|put on hold"
     r"|forego|sideline|deprioriti[sz]e|stand down from|set down|shelve|void|purge|silence)"
     rf"{gap(2)}(?:other|current|remaining|prior|ongoing|existing|else|previous)\b",
     "forget": r"\b(?:ignor|disregard|forget|bypass|overrid|overlook|discard|abandon|dismiss|erase"
@@ -122,7 +124,8 @@ KEYS: dict[str, str] = {
     r"|answer|tell|return)\b",
     "foreign": r"\b(?:verg[ie]ss|ignor(?:ier|[aeiozr])|missacht|ubersp|lass|oublie|neglige"
     r"|ne ti?en|olvid|omit|descart|haz caso|dimentic|scorda|esquec|desconsid|zaborav|zanem"
-    r"|zapomn|ignoruj|zignor|pomin|neg[ei]er|vergeet|glem|glom|unohda|ohita|onceki|tum|butun)",
+    r"|zapomn|ignoruj|zignor|pomin|neg[ei]er|vergeet|glem|glom|unohda|ohita|onceki|tum|butun|obige|vorige"
+    r"|bisherige|vorherige|hore? nicht)",
     "mode": r"\bmode\b",
     "authority": r"\b(?:i am|i'm|this is|as|from|by order of|speaking as)[\W_]+(?:an?[\W_]+"
     rf"|the[\W_]+|your[\W_]+)?(?:{W}{S})?(?:openai|anthropic|google|developer|creator|admin"

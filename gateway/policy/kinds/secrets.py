@@ -12,7 +12,7 @@ from gateway.config.rule_options import ContentOptions
 from gateway.detectors.secrets import ENTITIES, scanner
 from gateway.dialects.base import Surface
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.phrasing import joined
+from gateway.policy.phrasing import counted, joined
 from gateway.policy.rule import Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
@@ -27,10 +27,7 @@ def _known_format(name: str) -> str:
     raise ValueError(f"unknown format {name!r}{hint} (docs/kinds/secrets.md lists all)")
 
 
-_Formats = Annotated[
-    tuple[Annotated[str, AfterValidator(_known_format)], ...],
-    Field(min_length=1),
-]
+_Formats = tuple[Annotated[str, AfterValidator(_known_format)], ...]
 
 
 class SecretsOptions(ContentOptions):
@@ -45,8 +42,8 @@ class SecretsOptions(ContentOptions):
     def _one_of_both(self) -> SecretsOptions:
         if self.only is not None and self.except_ is not None:
             raise ValueError("give only or except, not both")
-        if self.except_ is not None and set(self.except_) == set(ENTITIES):
-            raise ValueError("except leaves no format to look for")
+        if self.only == () or set(self.except_ or ()) == set(ENTITIES):
+            raise ValueError("this leaves no format to look for")
         return self
 
 
@@ -73,4 +70,4 @@ class SecretsRule(ContentRule):
         return f"<{finding.entity}>"
 
     def describe(self, entities: Mapping[str, int]) -> str:
-        return joined(dict.fromkeys(ENTITIES[entity] for entity in sorted(entities)))
+        return joined(counted(ENTITIES[entity], n) for entity, n in sorted(entities.items()))
