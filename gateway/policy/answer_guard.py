@@ -227,11 +227,18 @@ class AnswerGuard:
         texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
         self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
         self.finish()
-        judged = self.rules.content.judge(texts, self._cache)
-        stopped = self._decide(judged.verdicts) or self.on_unscannable(answer.unscannable)
-        if stopped is not None:
-            return stopped
-        judged.apply()
+        if self.rules.content.rules:
+            judged = self.rules.content.judge(texts, self._cache)
+            stopped = self._decide(judged.verdicts) or self.on_unscannable(answer.unscannable)
+            if stopped is not None:
+                return stopped
+            judged.apply()
+        if answer.tool_calls:
+            self._judge_calls(answer)
+        return None
+
+    def _judge_calls(self, answer: Answer) -> None:
+        """Judge the calls of a whole answer; take out or change those that rules say."""
         removed: dict[str, str] = {}
         for call in list(answer.tool_calls):
             decision = self.on_call(call)
@@ -241,7 +248,6 @@ class AnswerGuard:
                 answer.replace_arguments(call.key, decision.arguments)
         if removed:
             answer.remove_tool_calls(frozenset(removed), " ".join(removed.values()))
-        return None
 
     def _decide(self, verdicts: Iterable[Verdict]) -> Verdict | None:
         stopped: Verdict | None = None

@@ -57,6 +57,7 @@ class Pipeline:
         self._cache = cache
         self._digest = digest
         self._conditional = [rule for rule in self.rules if rule.when is not None]
+        self._all = _Plan(self.rules)
         self._plans: dict[frozenset[Rule], _Plan] = {}
 
     async def on_request(self, exchange: Exchange, store: Store) -> Verdict | None:
@@ -82,6 +83,8 @@ class Pipeline:
 
     def _plan(self, exchange: Exchange) -> _Plan:
         """The rules that watch this call; one plan for each selection that `when` makes."""
+        if not self._conditional:
+            return self._all
         out = frozenset(r for r in self._conditional if r.when is not None and not r.when(exchange))
         plan = self._plans.get(out)
         if plan is None:

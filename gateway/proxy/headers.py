@@ -21,7 +21,7 @@ HOP_BY_HOP = frozenset(
 )
 """RFC 9110 section 7.6.1, and the obsolete ones that are still sent."""
 
-CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
 """Where a caller's key may stand."""
 
 READABLE = ("gzip", "deflate", "identity")
@@ -45,11 +45,11 @@ def to_upstream(
         credential: the upstream's own credential header, where the operator configured one; it
             takes the place of whatever the caller sent.
     """
-    named = _connection_names(headers)
+    dropped = _DROPPED_UP | _connection_names(headers)
     kept = []
-    for name, value in headers:
+    for name, value in headers.items:
         lowered = name.lower()
-        if lowered in _DROPPED_UP or lowered in named or lowered.startswith("x-portcullis-"):
+        if lowered in dropped or lowered.startswith("x-portcullis-"):
             continue
         if lowered in CREDENTIALS and (credential is not None or drop_credentials(lowered, value)):
             continue
@@ -61,13 +61,14 @@ def to_upstream(
 
 def to_caller(headers: Headers) -> Headers:
     """The answer's headers that the caller sees; only this gateway speaks as `x-portcullis-*`."""
-    named = _connection_names(headers)
+    dropped = _DROPPED_DOWN | _connection_names(headers)
     return Headers(
-        (name, value)
-        for name, value in headers
-        if (lowered := name.lower()) not in _DROPPED_DOWN
-        and lowered not in named
-        and not lowered.startswith("x-portcullis-")
+        [
+            pair
+            for pair in headers.items
+            if (lowered := pair[0].lower()) not in dropped
+            and not lowered.startswith("x-portcullis-")
+        ]
     )
 
 
@@ -88,8 +89,10 @@ def _connection_names(headers: Headers) -> frozenset[str]:
     if "connection" not in headers:
         return frozenset()
     return frozenset(
-        part.strip().lower()
-        for name, value in headers
-        if name.lower() == "connection"
-        for part in value.split(",")
+        [
+            part.strip().lower()
+            for name, value in headers.items
+            if name.lower() == "connection"
+            for part in value.split(",")
+        ]
     )

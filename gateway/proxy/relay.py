@@ -59,7 +59,8 @@ class Relay:
         reply = Reply(answer.status, header_rules.to_caller(answer.headers), body)
         if answer.status < 300 and exchange.call is not None and exchange.call.billable:
             guard = pipeline.guard(exchange)
-            decoded = self._decode(exchange, reply, guard)
+            encoding = answer.headers.get("content-encoding")
+            decoded = self._decode(exchange, reply, encoding, guard)
             if decoded is not None:
                 stopped = guard.on_answer(decoded)
                 if stopped is not None:
@@ -71,15 +72,18 @@ class Relay:
         replies.mark(exchange, reply.headers)
         return await self._closer.answered(exchange, reply)
 
-    def _decode(self, exchange: Exchange, reply: Reply, guard: AnswerGuard) -> Answer | None:
+    def _decode(
+        self, exchange: Exchange, reply: Reply, encoding: str, guard: AnswerGuard
+    ) -> Answer | None:
         """Read the answer; one that cannot be read is unscannable, never unseen."""
         assert exchange.dialect is not None and exchange.call is not None
         assert isinstance(reply.body, bytes)
         live: Live = exchange.snapshot
         exchange.text_out = len(reply.body)
-        encoding = reply.headers.get("content-encoding")
+        body = reply.body
         try:
-            body = unpack(reply.body, encoding, live.file.limits.max_answer)
+            if encoding:
+                body = unpack(body, encoding, live.file.limits.max_answer)
             decoded = exchange.dialect.decode_answer(exchange.call, body)
         except (ValueError, GatewayError) as error:
             guard.on_unreadable()
@@ -94,7 +98,7 @@ class Relay:
         exchange.usage = decoded.usage
         exchange.model_served = decoded.model
         exchange.answer_id = decoded.id
-        exchange.text_out = sum(len(s.text) for s in decoded.segments)
+        exchange.text_out = sum([len(s.text) for s in decoded.segments])
         return decoded
 
     async def _blocked(self, exchange: Exchange, guard: AnswerGuard, verdict: Verdict) -> Reply:

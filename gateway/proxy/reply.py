@@ -102,7 +102,7 @@ def mark(exchange: Exchange, headers: Headers) -> Headers:
     """Put the gateway's own headers on an answer that goes through."""
     action = exchange.action
     headers.add("x-portcullis-id", exchange.id)
-    headers.add("x-portcullis-verdict", action.value)
+    headers.add("x-portcullis-verdict", str(action))
     if action is Action.BLOCK:  # a tool call was taken out
         verdict = next(v for v in exchange.verdicts if v.enforced is Action.BLOCK)
         headers.add("x-portcullis-reason", verdict.reason.value)
