@@ -63,7 +63,7 @@ def test_only_the_gateway_speaks_as_the_gateway() -> None:
     assert to_caller(forged).items == [("x-request-id", "r1")]
 
 
-@pytest.mark.parametrize("name", CREDENTIALS)
+@pytest.mark.parametrize("name", sorted(CREDENTIALS))
 def test_the_callers_own_key_passes_and_a_gateway_key_never_does(name: str) -> None:
     assert up((name, "sk-own")) == [(name, "sk-own")]
     assert up((name, "Bearer ptc_1_x")) == []
