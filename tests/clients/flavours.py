@@ -8,6 +8,7 @@ from typing import Any
 
 import anthropic
 import openai
+
 from tests.clients.cases import Ask
 
 ARGUMENTS = '{"id": 17}'
@@ -15,14 +16,16 @@ ARGUMENTS = '{"id": 17}'
 
 @dataclass
 class Heard:
-    """What the agent got: text, the tools it was asked to call, or the SDK's exception.
+    """What the agent got: text, the tools it was asked to call, the SDK's exception.
 
+    `failed` is (code, message) of an answer that says itself that it failed (Responses);
     `attempts` counts what went over the wire, retries included; `headers` are the last reply's.
     """
 
     text: str = ""
     tools: list[str] = field(default_factory=list)
     error: Exception | None = None
+    failed: tuple[str, str] | None = None
     attempts: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -32,7 +35,7 @@ class Heard:
 
     @property
     def everything(self) -> str:
-        return f"{self.text} {self.tools} {self.error}"
+        return f"{self.text} {self.tools} {self.error} {self.failed}"
 
 
 Call = Callable[[str, str, Ask, bool], Heard]
@@ -49,14 +52,10 @@ def _openai(base: str, key: str, heard: Heard, say: str) -> openai.OpenAI:
 
 def openai_chat(base: str, key: str, ask: Ask, stream: bool) -> Heard:
     heard = Heard()
-    client = _openai(base, key, heard, ask.say)
     messages: list[Any] = [{"role": "user", "content": ask.text}]
     for number in range(ask.turns if ask.result else 0):
-        call = {
-            "id": f"c{number}",
-            "type": "function",
-            "function": {"name": "get_order", "arguments": ARGUMENTS},
-        }
+        function = {"name": "get_order", "arguments": ARGUMENTS}
+        call = {"id": f"c{number}", "type": "function", "function": function}
         messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": f"c{number}", "content": ask.result})
     options: dict[str, Any] = {
@@ -69,39 +68,31 @@ def openai_chat(base: str, key: str, ask: Ask, stream: bool) -> Heard:
             {"type": "function", "function": {"name": t, "parameters": {"type": "object"}}}
             for t in ask.tools
         ]
-    try:
-        if stream:
-            with client.chat.completions.stream(**options) as events:
-                for _ in events:
-                    pass
-                message = events.get_final_completion().choices[0].message
-        else:
-            message = client.chat.completions.create(**options).choices[0].message
-        heard.text = message.content or ""
-        heard.tools = [call.function.name for call in message.tool_calls or ()]
-    except openai.OpenAIError as error:
-        heard.error = error
-    finally:
-        client.close()
+    with _openai(base, key, heard, ask.say) as client:
+        try:
+            if stream:
+                with client.chat.completions.stream(**options) as events:
+                    for event in events:
+                        if event.type == "content.delta":
+                            heard.text += event.delta
+                    message = events.get_final_completion().choices[0].message
+            else:
+                message = client.chat.completions.create(**options).choices[0].message
+            heard.text = message.content or ""
+            heard.tools = [call.function.name for call in message.tool_calls or ()]
+        except openai.OpenAIError as error:
+            heard.error = error
     return heard
 
 
 def openai_responses(base: str, key: str, ask: Ask, stream: bool) -> Heard:
     heard = Heard()
-    client = _openai(base, key, heard, ask.say)
     items: list[Any] = [{"role": "user", "content": ask.text}]
     for number in range(ask.turns if ask.result else 0):
-        items.append(
-            {
-                "type": "function_call",
-                "call_id": f"c{number}",
-                "name": "get_order",
-                "arguments": ARGUMENTS,
-            }
-        )
-        items.append(
-            {"type": "function_call_output", "call_id": f"c{number}", "output": ask.result}
-        )
+        call = {"type": "function_call", "name": "get_order", "arguments": ARGUMENTS}
+        items.append({**call, "call_id": f"c{number}"})
+        result = {"type": "function_call_output", "output": ask.result}
+        items.append({**result, "call_id": f"c{number}"})
     options: dict[str, Any] = {
         "model": ask.model,
         "input": items,
@@ -112,20 +103,25 @@ def openai_responses(base: str, key: str, ask: Ask, stream: bool) -> Heard:
             {"type": "function", "name": t, "parameters": {"type": "object"}, "strict": False}
             for t in ask.tools
         ]
-    try:
-        if stream:
-            with client.responses.stream(**options) as events:
-                for _ in events:
-                    pass
-                answer = events.get_final_response()
-        else:
-            answer = client.responses.create(**options)
-        heard.text = answer.output_text
-        heard.tools = [item.name for item in answer.output if item.type == "function_call"]
-    except openai.OpenAIError as error:
-        heard.error = error
-    finally:
-        client.close()
+    with _openai(base, key, heard, ask.say) as client:
+        try:
+            if stream:
+                with client.responses.stream(**options) as events:
+                    for event in events:
+                        if event.type == "response.output_text.delta":
+                            heard.text += event.delta
+                        elif event.type == "response.failed":
+                            said = event.response.error
+                            assert said is not None
+                            heard.failed = (str(said.code), said.message)
+                            return heard
+                    answer = events.get_final_response()
+            else:
+                answer = client.responses.create(**options)
+            heard.text = answer.output_text
+            heard.tools = [item.name for item in answer.output if item.type == "function_call"]
+        except openai.OpenAIError as error:
+            heard.error = error
     return heard
 
 
@@ -146,24 +142,24 @@ def anthropic_messages(base: str, key: str, ask: Ask, stream: bool) -> Heard:
     options: dict[str, Any] = {
         "model": ask.model,
         "messages": messages,
-        "max_tokens": ask.max_tokens or 100,
+        "max_tokens": ask.max_tokens,
     }
     if ask.tools:
         options["tools"] = [{"name": t, "input_schema": {"type": "object"}} for t in ask.tools]
-    try:
-        if stream:
-            with client.messages.stream(**options) as events:
-                for _ in events:
-                    pass
-                message = events.get_final_message()
-        else:
-            message = client.messages.create(**options)
-        heard.text = "".join(block.text for block in message.content if block.type == "text")
-        heard.tools = [block.name for block in message.content if block.type == "tool_use"]
-    except anthropic.AnthropicError as error:
-        heard.error = error
-    finally:
-        client.close()
+    with client:
+        try:
+            if stream:
+                with client.messages.stream(**options) as events:
+                    for event in events:
+                        if event.type == "text":
+                            heard.text += event.text
+                    message = events.get_final_message()
+            else:
+                message = client.messages.create(**options)
+            heard.text = "".join(block.text for block in message.content if block.type == "text")
+            heard.tools = [block.name for block in message.content if block.type == "tool_use"]
+        except anthropic.AnthropicError as error:
+            heard.error = error
     return heard
 
 
