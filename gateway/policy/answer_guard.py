@@ -21,6 +21,10 @@ from gateway.policy.text_window import Seen
 from gateway.verdict import Action, Reason, Verdict
 
 
+MOST_REASONING = 1 << 20
+"""Characters of reasoning that are kept for its digest; what comes after them is not in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallDecision:
     """What happens to one tool call: `removed` holds the text that stands in its place,
@@ -85,6 +89,7 @@ class AnswerGuard:
         self._digest = digest
         self._earlier: list[ToolCall] = []
         self._reasoning: list[str] = []
+        self._reasoning_size = 0
         # By rule and action: the surface of the first finding, and how often each entity was seen.
         self._found: dict[tuple[ContentRule, Action], tuple[Surface, Counter[str]]] = {}
         self._failed: set[ContentRule] = set()
@@ -94,7 +99,9 @@ class AnswerGuard:
 
     def note_reasoning(self, text: str) -> None:
         """What the model says of its reasons, as it came: the record keeps a digest of it."""
-        self._reasoning.append(text)
+        if self._reasoning_size < MOST_REASONING:
+            self._reasoning.append(text)
+            self._reasoning_size += len(text)
 
     def on_text(self, seen: Seen, surface: Surface, readonly: bool) -> Verdict | None:
         """Take a settled finding to the record; the verdict is given only where it ends the
