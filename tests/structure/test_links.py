@@ -54,6 +54,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
     assert not missing
 
 
+def test_programs_that_are_named_exist() -> None:
+    for page in PAGES:
+        for module in re.findall(r"python -m ((?:gateway|benchmarks)[\w.]*)", page.read_text()):
+            path = ROOT / module.replace(".", "/")
+            found = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+            assert found, f"{name_of(page)} names {module}"
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     """A page that nothing links to is not read."""
     todo, reached = [ROOT / "README.md"], {ROOT / "README.md"}
