@@ -33,6 +33,7 @@ SEAL_BYTES = len(',"hash":"') + 64 + len('","mac":"') + 64 + len('"}')
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 _KEY_ID = b"portcullis audit key id"
+_SHA256 = hashlib.sha256()  # copied for each line: looking the algorithm up costs more than that
 
 
 class RecordType(StrEnum):
@@ -68,14 +69,11 @@ class Seal:
             body = orjson.dumps(record, option=_OPTIONS)
         except orjson.JSONEncodeError:  # a lone surrogate, an integer beyond 64 bits
             body = orjson.dumps(_plain(record), option=_OPTIONS)
-        digest = hashlib.sha256(body)
+        digest = _SHA256.copy()
+        digest.update(body)
         hashed = digest.hexdigest()
         mac = self._keyed.hex(digest.digest())
-        return b'%b,"hash":"%b","mac":"%b"}\n' % (
-            body[:-1],
-            hashed.encode(),
-            mac.encode(),
-        ), hashed
+        return body[:-1] + f',"hash":"{hashed}","mac":"{mac}"}}\n'.encode(), hashed
 
     def mac(self, hashed: str) -> str:
         """The MAC that belongs to a line with that hash (hex)."""

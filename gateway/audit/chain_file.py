@@ -134,7 +134,7 @@ class ChainFile:
         payload["chain"] = self._chain
         payload["seq"] = seq
         payload["prev"] = self._prev
-        payload["type"] = kind.value
+        payload["type"] = str(kind)
         payload["time"] = moment(now)
         line, hashed = self._seal.line(payload)
         written = os.write(self._fd, line)

@@ -212,8 +212,9 @@ class AuditWriter:
         self._count(kind)
 
     def _count(self, kind: RecordType) -> None:
-        self.records[kind.value] = self.records.get(kind.value, 0) + 1
-        self._dirty.set()
+        self.records[kind] = self.records.get(kind, 0) + 1
+        if not self._dirty.is_set():
+            self._dirty.set()
 
     def _failed(self, error: OSError) -> None:
         self.healthy = False
