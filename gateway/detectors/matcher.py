@@ -213,14 +213,22 @@ class Quick:
     set before such a call and put back to 0 behind it. Nothing here awaits.
     """
 
-    __slots__ = ("_any", "_ascii", "_pattern", "begin")
-
     def __init__(self, source: Pattern, compiled: CompiledPattern) -> None:
         self._pattern = compiled
         self.begin = 0
-        regex, flags = source.regex, source.flags
-        self._ascii = Expression(derive(regex, flags, loosen, only_ascii=True, last=ANYTHING))
-        self._any = Expression(derive(regex, flags, loosen, only_ascii=False, last=ANYTHING))
+        self._source = source
+
+    @cached_property
+    def _ascii(self) -> Expression:
+        return self._rough(True)
+
+    @cached_property
+    def _any(self) -> Expression:
+        return self._rough(False)
+
+    def _rough(self, only_ascii: bool) -> Expression:
+        regex, flags = self._source.regex, self._source.flags
+        return Expression(derive(regex, flags, loosen, only_ascii=only_ascii, last=ANYTHING))
 
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:
         """All matches that start at `begin` or behind it, left to right; what stands before can

@@ -61,7 +61,7 @@ def loosen(pattern: str, flags: int = 0, *, only_ascii: bool = False, plain: boo
     whose first form RE2 refuses. Raises Untranslatable.
     """
     tree, mode = _read(pattern, flags, only_ascii, plain)
-    return _sequence(tree, mode)
+    return _fold(_sequence(tree, mode)) if mode.fold else _sequence(tree, mode)
 
 
 def unfinished(
@@ -72,7 +72,8 @@ def unfinished(
     An expression that can match nothing but the empty string gives one that never matches.
     """
     tree, mode = _read(pattern, flags, only_ascii, plain)
-    return _beginnings(tree, mode) or r"[^\x00-\x{10ffff}]"
+    own = _beginnings(tree, mode) or r"[^\x00-\x{10ffff}]"
+    return _fold(own) if mode.fold else own
 
 
 def width(pattern: str, flags: int = 0) -> tuple[int, int]:
@@ -141,15 +142,16 @@ def _one(nodes: list[Node], i: int, mode: _Mode) -> str:
     if op in (_c.MAX_REPEAT, _c.MIN_REPEAT, _c.POSSESSIVE_REPEAT):
         return _repeat(value, mode)
     if op is _c.SUBPATTERN:
-        _, add, remove, inner = value
-        return f"(?:{_sequence(inner, _with(mode, add, remove))})"
+        inner_mode = _with(mode, value[1], value[2])
+        return _switched(f"(?:{_sequence(value[3], inner_mode)})", mode, inner_mode)
     if op is _c.BRANCH:
         return "(?:" + "|".join(_sequence(branch, mode) for branch in value[1]) + ")"
     if op is _c.ATOMIC_GROUP:
         return f"(?:{_sequence(value, mode)})"
     if op is _c.GROUPREF:
         inner, flags = mode.groups[value]
-        return f"(?:{_sequence(inner, replace(mode, flags=flags | mode.flags & re.I))})"
+        inner_mode = replace(mode, flags=flags | mode.flags & re.I)
+        return _switched(f"(?:{_sequence(inner, inner_mode)})", mode, inner_mode)
     if op is _c.GROUPREF_EXISTS:
         _, yes, no = value
         return f"(?:{_sequence(yes, mode)}|{_sequence(no, mode) if no else ''})"
@@ -249,9 +251,12 @@ def _character(op: Any, value: Any, mode: _Mode) -> str:
     if op is _c.LITERAL:
         if not mode.fold:
             return charclass.escape(value)
-        return _fold([charclass.escape(code) for code in sorted(charclass.variants(value))])
+        if value < 128 and (mode.only_ascii or value not in charclass.DOTTED):
+            return charclass.escape(value)  # RE2 folds these by itself
+        inside = "".join(charclass.escape(code) for code in sorted(charclass.variants(value)))
+        return f"[{inside}]"
     if op is _c.NOT_LITERAL:
-        return f"[^{charclass.escape(value)}]"
+        return _exactly(f"[^{charclass.escape(value)}]", mode)
     if op is _c.ANY:
         return ANYTHING if mode.flags & re.DOTALL else r"[^\n]"
     if op is _c.IN:
@@ -274,15 +279,25 @@ def _set(items: Sequence[Node], mode: _Mode) -> str:
         else:
             inside.append(_category(value, mode, negated))
     if negated:
-        return f"[^{''.join(inside)}]"
-    return _fold(inside) if mode.fold else f"[{''.join(inside)}]"
+        return _exactly(f"[^{''.join(inside)}]", mode)
+    return f"[{''.join(inside)}]"
 
 
-def _fold(inside: Sequence[str]) -> str:
-    """A class whatever the case; digits and ASCII punctuation have none."""
-    if all(piece == "0-9" or (len(piece) == 1 and piece.isdigit()) for piece in inside):
-        return f"[{''.join(inside)}]"
-    return f"(?i:[{''.join(inside)}])"
+def _fold(expression: str) -> str:
+    """The expression whatever the case. Negated classes inside are taken out of it."""
+    return f"(?i:{expression})"
+
+
+def _exactly(negated: str, mode: _Mode) -> str:
+    """A negated class as it stands: folding would take more out of what it matches."""
+    return f"(?-i:{negated})" if mode.fold else negated
+
+
+def _switched(expression: str, outer: _Mode, inner: _Mode) -> str:
+    """What is read with `inner`, inside of what is read with `outer`."""
+    if outer.fold == inner.fold:
+        return expression
+    return _fold(expression) if inner.fold else f"(?-i:{expression})"
 
 
 def _category(category: Any, mode: _Mode, negated: bool) -> str:
@@ -344,14 +359,18 @@ def _node_beginnings(op: Any, value: Any, mode: _Mode) -> str | None:
     if op in (_c.MAX_REPEAT, _c.MIN_REPEAT, _c.POSSESSIVE_REPEAT):
         return _repeat_beginnings(value, mode)
     if op is _c.SUBPATTERN:
-        return _beginnings(value[3], _with(mode, value[1], value[2]))
+        inner_mode = _with(mode, value[1], value[2])
+        own = _beginnings(value[3], inner_mode)
+        return own and _switched(own, mode, inner_mode)
     if op is _c.BRANCH:
         return _either([_beginnings(branch, mode) for branch in value[1]])
     if op is _c.ATOMIC_GROUP:
         return _beginnings(value, mode)
     if op is _c.GROUPREF:
         inner, flags = mode.groups[value]
-        return _beginnings(inner, replace(mode, flags=flags | mode.flags & re.I))
+        inner_mode = replace(mode, flags=flags | mode.flags & re.I)
+        own = _beginnings(inner, inner_mode)
+        return own and _switched(own, mode, inner_mode)
     if op is _c.GROUPREF_EXISTS:
         _, yes, no = value
         return _either([_beginnings(yes, mode), _beginnings(no, mode) if no else None])

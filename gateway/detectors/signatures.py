@@ -77,6 +77,7 @@ class _Machinery:
                 keys.append(source)
         self._keys = Matcher(keys)
         self._keys.hits("")
+        self._keys.hits("\u00e9")
 
     def possible(self, text: str) -> list[int]:
         """The signatures that may match."""
@@ -106,6 +107,12 @@ class SignatureScanner:
         self.threshold = threshold
         self.version = f"{_VERSION}:{threshold}"
         self._machinery = _machinery()
+
+    def warm(self) -> None:
+        """Make now what streams need, which takes long: for rules that watch answers."""
+        for text in ("a", "\u00e9"):
+            self.find(text)
+            self.hold(text)
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All passages, by start, not overlapping; see Scanner.find."""
