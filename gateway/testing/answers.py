@@ -280,7 +280,7 @@ def messages_stream(say: Say) -> list[bytes]:
     events: list[dict[str, Any]] = [{"type": "message_start", "message": opening}]
     for index, block in enumerate(whole["content"]):
         if block["type"] == "text":
-            start = {"type": "text", "text": ""}
+            start: dict[str, Any] = {"type": "text", "text": ""}
             deltas = [{"type": "text_delta", "text": piece} for piece in say.pieces]
         else:
             start = {**block, "input": {}}

@@ -1,4 +1,4 @@
-"""A real gateway in processes of its own, for tests and the demo: free ports, a folder of its own."""
+"""A real gateway in processes of its own, for tests and the demo: free ports, its own folder."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class RunningGateway:
         new.replace(self.policy_path)
 
     def start(self) -> None:
-        """Start it and wait until it listens. Raises RuntimeError with its log where it does not."""
+        """Start it and wait until it listens. Raises RuntimeError, with its log, if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         arguments = ["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--admin", self._admin]
         arguments += ["--state", self.state, "--audit", str(self.audit)]
