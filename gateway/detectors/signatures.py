@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.detectors.matcher import Growing, Matcher, Pattern, Quick
+from gateway.detectors.matcher import Matcher, Pattern, Quick
 from gateway.detectors.normalise import Normalised, normalise
 from gateway.detectors.signature_table import SIGNATURES
 from gateway.detectors.signature_words import KEYS
@@ -65,7 +65,6 @@ class _Machinery:
     def __init__(self) -> None:
         sources = [Pattern(signature.regex, re.IGNORECASE) for signature in SIGNATURES]
         self.quick = [Quick(source, re.compile(source.regex, source.flags)) for source in sources]
-        self.growing = Growing(sources)
         keys = [Pattern(regex, re.IGNORECASE) for regex in KEYS.values()]
         numbers = {name: number for number, name in enumerate(KEYS)}
         self._wanted: list[int] = []  # signature -> the keys it needs, as bits
@@ -107,12 +106,6 @@ class SignatureScanner:
         self.threshold = threshold
         self.version = f"{_VERSION}:{threshold}"
         self._machinery = _machinery()
-
-    def warm(self) -> None:
-        """Make now what streams need, which takes long: for rules that watch answers."""
-        for text in ("a", "\u00e9"):
-            self.find(text)
-            self.hold(text)
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
         """All passages, by start, not overlapping; see Scanner.find."""
@@ -164,6 +157,8 @@ class SignatureScanner:
             quick.begin = begin
             for match in quick.finditer(spelled.text):
                 start, end = spelled.back(match.start(), match.end())
+                if end - start > REACH:
+                    continue
                 hits.append(Hit(signature.name, signature.group, signature.weight, start, end))
             quick.begin = 0
         return hits
@@ -181,7 +176,11 @@ class SignatureScanner:
         return hits
 
     def hold(self, text: str, start: int = 0) -> int:
-        """See Scanner.hold: text is let go line by line, and later where a passage may grow."""
+        """See Scanner.hold: the last REACH characters, for as long may signatures be and be
+        weighed together, and from there back to the beginning of a sentence, a run in code, or
+        a passage. What single signatures could still become is not asked: so many at once take
+        longer to ask than the answer is worth, on surfaces that are seldom watched.
+        """
         least = min(start, CONTEXT)
         cut = start - least
         if cut:
@@ -189,18 +188,13 @@ class SignatureScanner:
         size = len(text)
         spelled = normalise(text)
         begin = len(normalise(text[:least]).text) if least else 0
-        growing = min(
-            self._machinery.growing.hold(spelled.text, begin), growing_run(spelled.text, begin)
-        )
-        reached = spelled.back(growing, growing + 1)[0] if growing < len(spelled.text) else size
-        for hit in self.hits(text, least):
-            if size - hit.start <= REACH:
-                reached = min(reached, hit.start)
-                break
+        run = growing_run(spelled.text, begin)
+        reached = max(least, size - REACH)
+        if run < len(spelled.text):
+            reached = min(reached, spelled.back(run, run + 1)[0])
         for passage in self.find(text, least):
             if passage.end == size:
                 reached = min(reached, passage.start)
-        reached = max(least, min(reached, max(text.rfind("\n") + 1, size - AFTER)))
         return cut + _sentence_start(text, reached, least)
 
 
@@ -214,7 +208,7 @@ def _weighed(hits: Sequence[Hit], threshold: float) -> list[tuple[int, int, floa
             other = hits[number]
             if other.start - hit.start > REACH:
                 break
-            if other.end - hit.start <= max(REACH, hit.end - hit.start):
+            if other.end - hit.start <= REACH or number == first:
                 best[other.name] = other.weight
                 last = number
         miss = 1.0

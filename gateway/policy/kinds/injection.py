@@ -18,8 +18,6 @@ from gateway.verdict import Action, Mode, Reason, RuleRef
 
 _ACTIONS = {"flag": Action.FLAG, "replace": Action.REWRITE, "block": Action.BLOCK}
 
-_ANSWERS = frozenset({Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL})
-
 FOREIGN = frozenset({Surface.TOOL_RESULT})
 """Surfaces whose passages are replaced where a rule names no action; elsewhere they are flagged,
 for there they are the words of a person or of the agent's author."""
@@ -48,9 +46,7 @@ class InjectionRule(ContentRule):
     ) -> None:
         super().__init__(options, ref, mode, workshop)
         self._action = _ACTIONS[options.action] if options.action is not None else None
-        found_by = self.scanner = scanner(options.threshold)
-        if not self.surfaces.isdisjoint(_ANSWERS):
-            found_by.warm()
+        self.scanner = scanner(options.threshold)
 
     def action_on(self, surface: Surface) -> Action:
         if self._action is not None:
