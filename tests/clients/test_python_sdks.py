@@ -3,7 +3,10 @@ whole and streamed, with the exception and the number of attempts."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import anthropic
+import httpx2
 import openai
 import pytest
 
@@ -175,3 +178,57 @@ def test_the_list_of_models_passes(gate: Gate) -> None:
     key = gate.keys["none", "python", "openai_chat", False]
     with openai.OpenAI(base_url=f"{gate.base}/v1", api_key=key) as client:
         assert [model.id for model in client.models.list()]
+
+
+@every_way
+@every_flavour
+def test_bodies_are_the_same_bytes_on_both_sides_and_every_reply_has_its_id(
+    gate: Gate, flavour: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the SDK wrote is what the provider read, and the other way round."""
+    sent: list[bytes] = []
+    ids: list[str] = []
+    send = httpx2.Client.send
+
+    def spy(self: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        sent.append(request.content)
+        response = send(self, request, **options)
+        ids.append(response.headers["x-portcullis-id"])
+        return response
+
+    monkeypatch.setattr(httpx2.Client, "send", spy)
+    for case in CASES:
+        before = len(gate.provider.seen)
+        key = gate.keys[case.name, "python", flavour, stream]
+        if case.name in ("rate_limit", "budget"):
+            continue  # its one call was made; asks for the stream's usage, which is an act
+        heard = FLAVOURS[flavour](gate.base, key, case.passes, stream)
+        assert heard.error is None
+        assert [seen.body for seen in gate.provider.seen[before:]] == sent[-1:]
+    assert len(set(ids)) == len(ids)
+
+
+def test_unmodified_agents_get_a_session_for_each_conversation(gate: Gate) -> None:
+    key = gate.keys["none", "python", "openai_chat", True]
+
+    def session(*texts: str) -> tuple[str, str]:
+        heard = Heard()
+        messages: list[Any] = []
+        for text in texts:
+            messages += [{"role": "user", "content": text}, {"role": "assistant", "content": "ok"}]
+        client = openai.OpenAI(
+            base_url=f"{gate.base}/v1",
+            api_key=key,
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [heard.note]}),
+        )
+        with client:
+            client.chat.completions.create(model="gpt-4o-mini", messages=messages[:-1])
+        who = gate.gateway.record(heard.headers["x-portcullis-id"])["who"]
+        return who["session_source"], who["session"]
+
+    first = session("Plan my trip.")
+    again = session("Plan my trip.", "And the hotel?")
+    other = session("Write a poem.")
+    assert first == again
+    assert first[0] == "derived"
+    assert other[1] != first[1]
