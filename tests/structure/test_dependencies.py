@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.structure.house import DOCS, ROOT
+from tests.structure.house import DOCS, ROOT, imports, sources, within
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ROW = re.compile(r"^\| ([\w.@/-]+) \| (\d[\w.]*) \|", re.MULTILINE)
 
 
+def names(requirements: list[str]) -> set[str]:
+    """The packages that requirements name, as they spell them."""
+    return {re.split(r"[^\w.-]", each)[0] for each in requirements}
+
+
 def asked_for() -> list[str]:
-    """The names of all packages that pyproject.toml names, as it spells them."""
+    """The names of all packages that pyproject.toml names."""
     project = PROJECT["project"]
     wanted = [*project["dependencies"], *PROJECT["dependency-groups"]["build"]]
     for extra in project["optional-dependencies"].values():
         wanted += extra
-    return sorted({str(re.match(r"[\w.-]+", each)[0]) for each in wanted})  # type: ignore[index]
+    return sorted(names(wanted))
 
 
 def plain(name: str) -> str:
@@ -46,6 +53,29 @@ TOLD = {plain(name): version for name, version in ROW.findall(PAGE.partition("##
 def test_a_dependency_is_explained_and_its_version_is_the_locked_one(name: str) -> None:
     assert plain(name) in TOLD, f"docs/dependencies.md says nothing of {name}"
     assert TOLD[plain(name)] == LOCKED[plain(name)]
+
+
+# What belongs to a package that we ask for: its own other half, or what it takes and gives.
+BROUGHT = {
+    "pydantic_core": "pydantic",
+    "phonenumbers": "presidio-analyzer",
+    "regex": "presidio-analyzer",
+    "tldextract": "presidio-analyzer",
+}
+
+
+def test_what_the_gateway_imports_is_asked_for() -> None:
+    """Nothing works only because something else happens to bring it along."""
+    asked = {plain(name) for name in names(PROJECT["project"]["dependencies"])}
+    owners = packages_distributions()
+    for source in sources():
+        if within(source.module, "gateway.demo", "gateway.cli.demo"):
+            continue  # its agent is built on an SDK that comes with the extra `demo`
+        for package in {name.partition(".")[0] for name in imports(source)}:
+            if package not in sys.stdlib_module_names and package != "gateway":
+                found = {plain(name) for name in owners.get(package, ())}
+                found.add(BROUGHT.get(package, ""))
+                assert found & asked, f"{source.name} imports {package}"
 
 
 def test_nothing_is_explained_that_is_not_asked_for() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.structure.house import ROOT, code_of, pages
+from tests.structure.house import ROOT, code_of, pages, repository_files
 
 PAGES = pages()
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)\)")
@@ -52,6 +52,13 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = {word for word in re.split(r"[\s`\"\'(),;:]+", code_of(page)) if OURS.fullmatch(word)}
     missing = sorted(name for name in named - PATTERNS if not (ROOT / name).exists())
     assert not missing
+
+
+def test_pages_that_code_points_at_exist() -> None:
+    for path in repository_files():
+        if path.suffix in (".py", ".yaml", ".toml", ".mjs") or path.name in ("Makefile", "run"):
+            for page in re.findall(r"\bdocs/[\w./-]+\.md\b", path.read_text()):
+                assert (ROOT / page).exists(), f"{name_of(path)} points at {page}"
 
 
 def test_programs_that_are_named_exist() -> None:
