@@ -11,9 +11,12 @@ from typing import cast
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.web_protocol import RequestHandler
 
+from gateway.dialects.jsondoc import dumps
 from gateway.message import Headers, Reply, Request
 from gateway.proxy.body import too_large
+from gateway.verdict import Reason
 
 Read = Callable[[int], Awaitable[bytes]]
 """Reads the request's body up to a limit in bytes; raises CallerError over it."""
@@ -29,12 +32,42 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStat
 _log = logging.getLogger("portcullis.proxy")
 
 
+class _Protocol(RequestHandler):
+    """Answers what is not HTTP in our own words: aiohttp's repeat what was sent."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        _log.warning("not a request that can be read: %s", type(exc).__name__)
+        error = {
+            "message": "This is not a request that this gateway can read as HTTP/1.1.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": Reason.BODY_MALFORMED.value,
+        }
+        reply = Reply(
+            status, Headers([("content-type", "application/json")]), dumps({"error": error})
+        )
+        written = _Written(request, reply)
+        written.keep_alive = False
+        return cast("web.StreamResponse", written)
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
 class DataServer:
     """Serves `handle` on sockets that somebody else opened."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._server = web.Server(
+        self._server = _Server(
             self._serve,
             access_log=None,
             auto_decompress=False,
