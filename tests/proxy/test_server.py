@@ -7,6 +7,7 @@ import gzip
 import threading
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.proxy.conftest import JSON, Start, chat, said
@@ -191,7 +192,9 @@ def test_what_is_not_http_is_refused_and_goes_nowhere(start: Start, junk: bytes)
     bench = start()
     with Connection(bench.base) as connection:
         connection.sock.sendall(junk)
-        assert 400 <= connection.reply().status < 500
+        reply = connection.reply()
+        assert 400 <= reply.status < 500
+        assert orjson.loads(reply.body)["error"]["code"] == "body_malformed"  # and no echo
     assert bench.upstream.got == []
     assert bench.post(chat()).status == 200  # and the gateway goes on
 
