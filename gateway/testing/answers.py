@@ -138,7 +138,7 @@ def responses(say: Say, *, output: list[dict[str, Any]] | None = None) -> dict[s
         "tools": [],
         "usage": {
             "input_tokens": asked,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": given,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": asked + given,

@@ -60,7 +60,8 @@ def plain(text: str) -> str:
 def test_a_scene_fits_the_terminal(width: int) -> None:
     lines = plain(on_terminal(REWRITTEN, BLOCKED, width=width)).splitlines()
     assert max(map(len, lines)) <= width
-    assert sum(all(name in line for name in COLUMNS) for line in lines) == 2
+    if width >= 80:  # three columns, side by side
+        assert sum(all(name in line for name in COLUMNS) for line in lines) == 2
 
 
 def test_a_frame_tells_the_kind_the_verdict_and_the_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ def test_it_goes_on_after_a_kill_where_it_ended(tmp_path: Path) -> None:
     workers = children(gateway.pid)
     assert workers
     gateway.kill()
-    assert not any(os.path.exists(f"/proc/{pid}/exe") for pid in workers)
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in workers)
     with gateway:
         assert call(gateway.base, "/v1/x", b"{}", [JSON]).status in (400, 502)
     assert gateway.verify().returncode == 0

@@ -49,16 +49,16 @@ def test_it_says_what_a_script_makes_of_the_request() -> None:
 
 
 def test_it_can_break_off() -> None:
-    with FakeProvider(lambda seen: Raw(pieces=(b"a", b"b"), cut=True)) as provider:
-        with pytest.raises(ConnectionError):
-            call(provider.url, "/v1/models", method="GET")
+    script = Raw(pieces=(b"a", b"b"), cut=True)
+    with FakeProvider(lambda seen: script) as provider, pytest.raises(ConnectionError):
+        call(provider.url, "/v1/models", method="GET")
 
 
 def test_it_notices_who_does_not_wait_for_the_end() -> None:
-    with FakeProvider(lambda seen: Raw(pieces=(b"a",), hang=True)) as provider:
-        with Connection(provider.url) as connection:
-            connection.send("GET", "/v1/models")
-            connection.head()
-            connection.reader.chunk()
-            connection.hang_up()
+    script = Raw(pieces=(b"a",), hang=True)
+    with FakeProvider(lambda seen: script) as provider, Connection(provider.url) as connection:
+        connection.send("GET", "/v1/models")
+        connection.head()
+        connection.reader.chunk()
+        connection.hang_up()
     assert provider.aborted == 1
