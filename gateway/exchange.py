@@ -110,10 +110,9 @@ class Exchange:
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
 
     def mark(self, station: str) -> None:
-        """Note that a station was left now; one that is left twice counts both times."""
+        """Note that a station was left now. Each is left once."""
         now = self.monotonic()
-        spent = self.spent
-        spent[station] = spent.get(station, 0) + now - self.left
+        self.spent[station] = now - self.left
         self.left = now
 
     def mark_first_byte(self) -> None:

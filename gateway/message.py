@@ -40,11 +40,16 @@ class Headers:
         return not names.isdisjoint(index)
 
     def _build_index(self) -> dict[str, str]:
-        index: dict[str, str] = {}
-        for key, value in self.items:
-            index.setdefault(key.lower(), value)
+        # From the last to the first, so that the first of a name stands.
+        index = {key.lower(): value for key, value in reversed(self.items)}
         self._index = index
         return index
+
+    def all(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        """Every header that has one of these names, with its name in lower case."""
+        if not self.has_any(names):
+            return []
+        return [(low, value) for key, value in self.items if (low := key.lower()) in names]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items)

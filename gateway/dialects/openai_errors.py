@@ -58,17 +58,17 @@ def chat_usage(value: object) -> Usage | None:
     """
     if type(value) is not dict:
         return None
-    given = mapping(value.get("prompt_tokens_details"))
-    made = mapping(value.get("completion_tokens_details"))
     prompt = whole_number(value.get("prompt_tokens"))
+    output = whole_number(value.get("completion_tokens"))
+    usage = Usage(prompt, output=max(output, whole_number(value.get("total_tokens")) - prompt))
+    given = mapping(value.get("prompt_tokens_details"))
     read = whole_number(given.get("cached_tokens"))
     read = read or whole_number(value.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
     written = whole_number(given.get("cache_write_tokens"))  # OpenRouter's
-    output = whole_number(value.get("completion_tokens"))
-    return Usage(
-        input=max(prompt - read - written, 0),
-        cache_read=read,
-        cache_write=written,
-        output=max(output, whole_number(value.get("total_tokens")) - prompt),
-        reasoning=whole_number(made.get("reasoning_tokens")),
-    )
+    if read or written:
+        usage.input = max(prompt - read - written, 0)
+        usage.cache_read = read
+        usage.cache_write = written
+    if made := mapping(value.get("completion_tokens_details")):
+        usage.reasoning = whole_number(made.get("reasoning_tokens"))
+    return usage

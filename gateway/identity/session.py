@@ -99,11 +99,11 @@ def opening(call: Call) -> str:
             if not first or segment.place.partition("[")[0] != messages:
                 system.append(segment.text)
         elif segment.surface is Surface.USER:
-            # `messages[0].content[2].text` and `messages[0].content[3].text`: one message.
-            place = segment.place.partition("]")[0]
             if not first:
-                first, messages = place, segment.place.partition("[")[0]
-            if place == first:
+                # `messages[0].content[2].text` and `messages[0].content[3].text`: one message.
+                place, ends, _ = segment.place.partition("]")
+                first, messages = place + ends, place.partition("[")[0]
+            if segment.place.startswith(first):
                 message.append(segment.text)
     if not first:
         return ""

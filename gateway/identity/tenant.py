@@ -148,10 +148,7 @@ def _credentials(headers: Headers) -> tuple[list[str], list[str]]:
     """The caller's gateway keys, and its other credentials as `header=value`."""
     ours: list[str] = []
     theirs: list[str] = []
-    for name, value in headers.items:
-        lowered = name.lower()
-        if lowered not in CREDENTIAL_HEADERS:
-            continue
+    for _, value in headers.all(CREDENTIAL_HEADERS):
         credential = bare(value)
         if credential.startswith(PREFIX):
             if credential not in ours:

@@ -27,6 +27,7 @@ CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-ke
 READABLE = ("gzip", "deflate", "identity")
 """Content encodings that rules can read."""
 
+_CONNECTION = frozenset({"connection"})
 _DROPPED_UP = HOP_BY_HOP | {"host", "content-length", "expect"}
 _DROPPED_DOWN = HOP_BY_HOP | {"content-length"}
 
@@ -86,13 +87,5 @@ def readable_only(headers: Headers, *, stream: bool) -> None:
 
 def _connection_names(headers: Headers) -> frozenset[str]:
     """Headers that the Connection header declares as belonging to this hop."""
-    if "connection" not in headers:
-        return frozenset()
-    return frozenset(
-        [
-            part.strip().lower()
-            for name, value in headers.items
-            if name.lower() == "connection"
-            for part in value.split(",")
-        ]
-    )
+    values = headers.all(_CONNECTION)
+    return frozenset([part.strip().lower() for _, value in values for part in value.split(",")])
