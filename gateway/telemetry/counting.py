@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
-from gateway.telemetry.stations import STATIONS, UPSTREAM
+from gateway.telemetry.stations import UPSTREAM
 from gateway.verdict import Action, Mode, Reason, Verdict
 
 if TYPE_CHECKING:
-    from gateway.telemetry.metrics import Declared
+    from gateway.telemetry.metrics import Metrics
 
 _NANO = 1e-9
-_STATION_LABELS = {station: (station,) for station in STATIONS}
-_OTHER = ("other",)
 _IN, _OUT = ("in",), ("out",)
 _ENTITY = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
 _STRICTNESS = {action: rank for rank, action in enumerate(Action)}
@@ -28,7 +26,7 @@ _UPSTREAM_FAULTS = {
 }
 
 
-def count(metrics: Declared, exchange: Exchange) -> None:
+def count(metrics: Metrics, exchange: Exchange) -> None:
     """Count an exchange that has ended; once."""
     target = exchange.target
     dialect = target.dialect if target is not None else "none"
@@ -56,7 +54,7 @@ def count(metrics: Declared, exchange: Exchange) -> None:
         metrics.upstream_errors.add((upstream, fault))
 
 
-def _times(metrics: Declared, exchange: Exchange, dialect: str, upstream: str) -> None:
+def _times(metrics: Metrics, exchange: Exchange, dialect: str, upstream: str) -> None:
     spent = exchange.spent
     if not spent:
         return
@@ -66,12 +64,12 @@ def _times(metrics: Declared, exchange: Exchange, dialect: str, upstream: str) -
         metrics.first_byte.observe((exchange.first_byte - exchange.begun) * _NANO, (dialect,))
     if UPSTREAM in spent:
         metrics.upstream_duration.observe(spent[UPSTREAM] * _NANO, (upstream,))
-    add = metrics.stations.add
-    for station, nanos in spent.items():
-        add(_STATION_LABELS.get(station, _OTHER), nanos * _NANO)
+    nanos = metrics.station_nanos
+    for station, more in spent.items():
+        nanos[station] += more
 
 
-def _decision(metrics: Declared, verdict: Verdict) -> None:
+def _decision(metrics: Metrics, verdict: Verdict) -> None:
     rule = verdict.rule
     mode = Mode.SHADOW if verdict.shadow else Mode.ENFORCE
     metrics.decisions.add((rule.policy, rule.id, rule.kind, verdict.action, verdict.reason, mode))
@@ -82,7 +80,7 @@ def _decision(metrics: Declared, verdict: Verdict) -> None:
             metrics.findings.add((rule.kind, _entity(entity)), count)
 
 
-def _unscannable(metrics: Declared, exchange: Exchange) -> None:
+def _unscannable(metrics: Metrics, exchange: Exchange) -> None:
     """What the request held that no rule can read, and what rules said of answers'."""
     verdicts = [v for v in exchange.verdicts if v.reason is Reason.UNSCANNABLE_CONTENT]
     taken = Action.ALLOW
@@ -99,7 +97,7 @@ def _unscannable(metrics: Declared, exchange: Exchange) -> None:
                 metrics.unscannable.add(labels, count)
 
 
-def _used(metrics: Declared, exchange: Exchange, usage: Usage, upstream: str) -> None:
+def _used(metrics: Metrics, exchange: Exchange, usage: Usage, upstream: str) -> None:
     model = _model(exchange)
     add = metrics.tokens.add
     add(("input", model), usage.input)

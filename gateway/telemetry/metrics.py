@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections import defaultdict
 from collections.abc import Sequence, Sized
 from typing import Any, Protocol
 
@@ -248,6 +249,8 @@ class Metrics(Declared):
         self._audit: AuditCounts | None = None
         self._cache: CacheCounts | None = None
         self._running: Sized = ()
+        # By station; summed as they come, and shown at a scrape: every call leaves a dozen of them.
+        self.station_nanos: defaultdict[str, int] = defaultdict(int)
 
     # --- what is read at every scrape ---
 
@@ -279,6 +282,8 @@ class Metrics(Declared):
         spent = resource.getrusage(resource.RUSAGE_SELF)
         self.cpu.show((), spent.ru_utime + spent.ru_stime)
         self.memory.set(spent.ru_maxrss * 1024)
+        for station, nanos in self.station_nanos.items():
+            self.stations.show((station,), nanos * 1e-9)
         if self._cache is not None:
             self.cache_hits.show((), self._cache.hits)
             self.cache_misses.show((), self._cache.misses)
