@@ -120,7 +120,11 @@ class Incoming:
         self.complete = True
         return True
 
-    # --- httptools' callbacks ---
+    # --- httptools' callbacks; what they raise is a parser's error to `feed_data` ---
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise ValueError("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
@@ -130,7 +134,9 @@ class Incoming:
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
+        if status == 101:
+            raise ValueError("it switched to another protocol, which nobody asked for")
+        if 100 <= status < 200:
             self.headers = []  # an interim answer: the real one follows
             return
         self.status = status
