@@ -10,13 +10,14 @@ Rules of this file:
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
 
 from gateway import __version__
 from gateway.dialects.base import Call, StepKind, Surface, Usage
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, Identity
 from gateway.keyed import Keyed
 from gateway.verdict import Verdict
 
@@ -39,6 +40,22 @@ _PLACE_WORDS = frozenset(
     "refusal response_format result results role source stop summary system text thinking title "
     "tool_calls tool_result tools type url user value variables".split()
 )
+_WHO = {
+    "tenant": "tenant",
+    "agent": "agent",
+    "user": "user",
+    "task": "task",
+    "feature": "feature",
+    "session": "session",
+    "session_source": "session_source",
+    "key": "key_id",
+    "key_name": "key_name",
+    "credential": "credential",
+}
+"""Fields of `who`, and where an identity has them."""
+
+_who_values = operator.attrgetter(*_WHO.values())
+_SYSTEM = Surface.SYSTEM  # looking a member up is not free
 _PLACE_PART = re.compile(r"([A-Za-z_]*)((?:\[\d{1,9}\])*)")
 
 
@@ -60,11 +77,25 @@ def opened(exchange: Exchange) -> dict[str, Any]:
 
     It is kept, since the closing line goes on from it: making it costs more than the rest.
     """
-    payload: dict[str, Any] = {"id": exchange.id, "gateway": __version__}
+    request, target, call = exchange.request, exchange.target, exchange.call
+    payload: dict[str, Any] = {
+        "id": exchange.id,
+        "gateway": __version__,
+        "who": _who(exchange.identity),
+        "method": request.method[:16],
+        "path": request.path[:LONGEST_PATH],
+    }
     if exchange.trace_id:
         payload["trace_id"] = exchange.trace_id
-    _who(payload, exchange)
-    _where(payload, exchange)
+    if target is not None:
+        payload["dialect"] = target.dialect
+        payload["upstream"] = target.upstream
+        payload["provider"] = target.provider
+    if call is not None:
+        if call.model:
+            payload["model"] = call.model[:LONGEST_NAME]
+        payload["operation"] = call.operation
+        payload["stream"] = call.stream
     snapshot = exchange.snapshot
     if snapshot is not None:
         payload["policy"] = snapshot.digest
@@ -74,15 +105,17 @@ def opened(exchange: Exchange) -> dict[str, Any]:
 
 def closed(exchange: Exchange, digest: Digest) -> dict[str, Any]:
     """The payload of the line that is written before the caller's last byte."""
-    payload = dict(opened(exchange) if exchange.opened is None else exchange.opened)
-    payload["status"] = exchange.status
-    payload["outcome"] = exchange.outcome
-    payload["action"] = str(exchange.action)
+    payload = {
+        **(exchange.opened or opened(exchange)),
+        "status": exchange.status,
+        "outcome": exchange.outcome,
+        "action": str(exchange.action),
+        "bytes": {"in": exchange.bytes_in, "out": exchange.bytes_out},
+    }
     if exchange.reason is not None:
         payload["reason"] = exchange.reason.value
     if exchange.upstream_status:
         payload["upstream_status"] = exchange.upstream_status
-    payload["bytes"] = {"in": exchange.bytes_in, "out": exchange.bytes_out}
     if exchange.held_peak:
         payload["held_characters"] = exchange.held_peak
     if exchange.verdicts:
@@ -94,38 +127,15 @@ def closed(exchange: Exchange, digest: Digest) -> dict[str, Any]:
     return payload
 
 
-def _who(payload: dict[str, Any], exchange: Exchange) -> None:
-    identity = exchange.identity
-    who: dict[str, Any] = {}
-    for name in ("tenant", "agent", "user", "task", "feature", "session"):
-        value = getattr(identity, name)
-        if value:
-            who[name] = value[:LONGEST_NAME]
-    if identity.session_source:
-        who["session_source"] = identity.session_source
-    if identity.key_id:
-        who["key"] = identity.key_id
-        who["key_name"] = identity.key_name
-    if identity.credential:
-        who["credential"] = identity.credential
+def _who(identity: Identity) -> dict[str, Any]:
+    who: dict[str, Any] = {
+        name: value[:LONGEST_NAME]
+        for name, value in zip(_WHO, _who_values(identity), strict=True)
+        if value
+    }
     if identity.verified:
         who["verified"] = sorted(identity.verified)
-    payload["who"] = who
-
-
-def _where(payload: dict[str, Any], exchange: Exchange) -> None:
-    request, target, call = exchange.request, exchange.target, exchange.call
-    payload["method"] = request.method[:16]
-    payload["path"] = request.path[:LONGEST_PATH]
-    if target is not None:
-        payload["dialect"] = target.dialect
-        payload["upstream"] = target.upstream
-        payload["provider"] = target.provider
-    if call is not None:
-        if call.model:
-            payload["model"] = call.model[:LONGEST_NAME]
-        payload["operation"] = call.operation
-        payload["stream"] = call.stream
+    return who
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -174,7 +184,7 @@ def _call(payload: dict[str, Any], exchange: Exchange, digest: Digest) -> None:
     call = exchange.call
     if call is None:
         return
-    system = [s.text for s in call.segments if s.surface is Surface.SYSTEM]
+    system = [s.text for s in call.segments if s.surface is _SYSTEM]
     if system:
         payload["system_digest"] = digest("\x00".join(system))
     if call.tools:
@@ -236,10 +246,14 @@ def _answer(payload: dict[str, Any], exchange: Exchange) -> None:
 
 def _usage(usage: Usage) -> dict[str, Any]:
     entry: dict[str, Any] = {"input": usage.input, "output": usage.output}
-    for name in ("cache_read", "cache_write", "cache_write_1h", "reasoning"):
-        tokens = getattr(usage, name)
-        if tokens:
-            entry[name] = tokens
+    if usage.cache_read:
+        entry["cache_read"] = usage.cache_read
+    if usage.cache_write:
+        entry["cache_write"] = usage.cache_write
+    if usage.cache_write_1h:
+        entry["cache_write_1h"] = usage.cache_write_1h
+    if usage.reasoning:
+        entry["reasoning"] = usage.reasoning
     if usage.estimated:
         entry["estimated"] = True
     return entry
