@@ -20,7 +20,6 @@ from gateway.policy.rule import Rule, overrides
 from gateway.policy.text_window import Seen
 from gateway.verdict import Action, Reason, Verdict
 
-
 MOST_REASONING = 1 << 20
 """Characters of reasoning that are kept for its digest; what comes after them is not in it."""
 
