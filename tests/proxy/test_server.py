@@ -255,3 +255,15 @@ def test_a_stream_head_is_answered_before_its_first_piece_where_no_rule_may_stop
         assert connection.reader.chunk() == b": hi\n\n"
         go_on.set()
         assert connection.reader.chunk() == b""
+
+
+@pytest.mark.parametrize("raw", [b"/v1/models/caf\xc3\xa9?q=\xe2\x82\xac", b"/v1/models/\xff"])
+def test_bytes_in_a_target_that_are_no_ascii_pass_or_are_refused(start: Start, raw: bytes) -> None:
+    bench = start()
+    with Connection(bench.base) as connection:
+        connection.sock.sendall(b"GET " + raw + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status = connection.reply("GET").status
+    if status == 200:
+        assert bench.upstream.got[0].target == raw.decode("latin-1")
+    else:
+        assert status == 400
