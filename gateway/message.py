@@ -46,9 +46,16 @@ class Headers:
         return index
 
     def all(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        """Every header that has one of these names, with its name in lower case."""
-        if not self.has_any(names):
+        """Every header that has one of these names, with its name in lower case; those of one
+        name in their order."""
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        found = names.intersection(index)
+        if not found:
             return []
+        if len(index) == len(self.items):  # none repeats
+            return [(name, index[name]) for name in found]
         return [(low, value) for key, value in self.items if (low := key.lower()) in names]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ def test_first_value_of_a_name_is_found(items, name):
     assert headers.get(name, "?") == (values[0] if values else "?")
     assert (name in headers) == bool(values)
     assert headers.has_any(frozenset({name, "another"})) == bool(values)
+    assert headers.all(frozenset({name, "another"})) == [(name, value) for value in values]
 
 
 @given(items=ITEMS)

@@ -77,8 +77,9 @@ class ChatAnswer(Answer):
                 self._read_choice(reader, choice, number)
             else:
                 reader.unknown(choices, number, Surface.OUTPUT, f"choices[{number}]")
-        for key in root.keys() - _ANSWER_FIELDS:
-            read_extra(reader, root, key, Surface.OUTPUT, key)
+        if not _ANSWER_FIELDS.issuperset(root):
+            for key in root.keys() - _ANSWER_FIELDS:
+                read_extra(reader, root, key, Surface.OUTPUT, key)
         self.segments = reader.segments
         self.unscannable = reader.unscannable
 
@@ -91,8 +92,9 @@ class ChatAnswer(Answer):
             self._read_message(reader, message, number, f"{place}.message")
         elif message is not None:
             reader.unknown(choice, "message", Surface.OUTPUT, place)
-        for key in choice.keys() - _CHOICE_FIELDS:
-            read_extra(reader, choice, key, Surface.OUTPUT, place)
+        if not _CHOICE_FIELDS.issuperset(choice):
+            for key in choice.keys() - _CHOICE_FIELDS:
+                read_extra(reader, choice, key, Surface.OUTPUT, place)
 
     def _read_message(
         self, reader: Reader, message: dict[str, Any], number: int, place: str

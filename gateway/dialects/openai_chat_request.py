@@ -12,8 +12,8 @@ from typing import Any
 from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.openai_chat_fields import read_call, read_extra, read_function
-from gateway.dialects.openai_chat_tools import ToolList
-from gateway.dialects.reading import Reader, byte_length, string
+from gateway.dialects.openai_chat_tools import TOOL_FIELDS, ToolList
+from gateway.dialects.reading import Reader, byte_length, mapping, string
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -36,6 +36,9 @@ _FORMAT_FIELDS = frozenset(
     "web_search_options".split()
 )
 """Fields that are read by name below, or that hold no text. Any other is read leaf by leaf."""
+
+_NAMING = frozenset({"metadata", "user", "safety_identifier", "prompt_cache_key"})
+"""Fields that name the end user, or a conversation."""
 
 _SURFACES = {
     "system": Surface.SYSTEM,
@@ -84,11 +87,13 @@ class ChatCall(Call):
         answered = _last_answer(messages)
         self._read_messages(reader, messages, answered)
         reader.fresh = answered < 0
-        self._tools = ToolList(self._root, reader)
-        self.tools = self._tools.declared
+        self._tools: ToolList | None = None
+        if not TOOL_FIELDS.isdisjoint(self._root):
+            self._tools = ToolList(self._root, reader)
+            self.tools = self._tools.declared
         self._read_others(reader)
         self._images = reader.images
-        self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)
+        self._unbounded = reader.unbounded or any([tool.hosted for tool in self.tools])
         self.segments = reader.segments
         self.unscannable = reader.unscannable
 
@@ -100,17 +105,18 @@ class ChatCall(Call):
         if not self.model and (found := _DEPLOYMENT.search(self._path)):
             self.model = found.group(1)
         self.stream = bool(root.get("stream"))
-        asked = [root.get("max_completion_tokens"), root.get("max_tokens")]
-        limits = [limit for limit in asked if type(limit) is int]
-        self.max_output = max(limits) if limits else None
+        newer, older = root.get("max_completion_tokens"), root.get("max_tokens")
+        limit = older if type(older) is int else None
+        if type(newer) is int:
+            limit = newer if limit is None else max(newer, limit)
+        self.max_output = limit
         choices = root.get("n")
         self.choices = choices if type(choices) is int and choices > 0 else 1
-        metadata = root.get("metadata")
-        named = metadata.get("user_id") if type(metadata) is dict else None
-        self.user_id = (
-            string(named) or string(root.get("user")) or string(root.get("safety_identifier"))
-        )
-        self.cache_key = string(root.get("prompt_cache_key"))
+        if not _NAMING.isdisjoint(root):
+            metadata = mapping(root.get("metadata"))
+            names = (metadata.get("user_id"), root.get("user"), root.get("safety_identifier"))
+            self.user_id = next(filter(None, map(string, names)), "")
+            self.cache_key = string(root.get("prompt_cache_key"))
 
     def _read_messages(self, reader: Reader, messages: list[Any], answered: int) -> None:
         document, segments, steps = reader.document, reader.segments, self.steps
@@ -259,15 +265,14 @@ class ChatCall(Call):
     def _read_others(self, reader: Reader) -> None:
         """Fields of the body beside the messages and tools."""
         root = self._root
-        prediction = root.get("prediction")
-        if prediction is not None:
+        if (prediction := root.get("prediction")) is not None:
             reader.structure({"prediction": prediction}, Surface.USER, "prediction")
-        search = root.get("web_search_options")
-        if search is not None:
+        if (search := root.get("web_search_options")) is not None:
             reader.json(search, Surface.USER, "web_search_options")
-        for key in root:
-            if key not in _FORMAT_FIELDS:
-                read_extra(reader, root, key, Surface.USER, key)
+        if not _FORMAT_FIELDS.issuperset(root):
+            for key in root:
+                if key not in _FORMAT_FIELDS:
+                    read_extra(reader, root, key, Surface.USER, key)
 
     def _add_step(
         self,
@@ -325,8 +330,7 @@ class ChatCall(Call):
         self._document.touch()
 
     def remove_tools(self, names: frozenset[str]) -> None:
-        gone = self._tools.remove(names)
-        if not gone:
+        if self._tools is None or not (gone := self._tools.remove(names)):
             return
         self.tools = self._tools.declared
         self.segments = [s for s in self.segments if s.place not in gone]

@@ -12,6 +12,9 @@ from gateway.dialects.base import DeclaredTool, Surface
 from gateway.dialects.jsondoc import SCHEMA_KEYS, SCHEMA_WORDS, leaf_segments
 from gateway.dialects.reading import Reader, string
 
+TOOL_FIELDS = frozenset({"tools", "functions", "web_search_options", "response_format"})
+"""Fields of a request in which `ToolList` finds something to read."""
+
 WEB_SEARCH = "web_search"
 """What `web_search_options` is called among the declared tools."""
 
