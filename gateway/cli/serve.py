@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+from pathlib import Path
 
 from gateway.config.settings import FLAGS, Address, Settings, add_settings, read_settings
 from gateway.errors import ConfigError
@@ -55,6 +57,7 @@ def announce(settings: Settings, digest: str) -> None:
 
 def _first_steps(listen: Address) -> str:
     base = f"http://{listen}"
+    program = "portcullis" if shutil.which("portcullis") else _beside_python()
     return f"""
 Point an agent at it:
 
@@ -63,9 +66,16 @@ Point an agent at it:
 
 See it block a fake AWS key (no account needed, nothing leaves this machine):
 
-  curl -s {base}/v1/chat/completions -H 'content-type: application/json' -d '
-    {{"model": "gpt-4o-mini", "messages": [{{"role": "user",
-     "content": "Why does AKIAIOSFODNN7EXAMPLE not work?"}}]}}'
+  curl -s {base}/v1/chat/completions \\
+    -H 'content-type: application/json' -d '{{"model": "gpt-4o-mini", "messages":
+    [{{"role": "user", "content": "Why does AKIAIOSFODNN7EXAMPLE not work?"}}]}}'
 
-Then: portcullis audit show --last
+Then: {program} audit show --last
 """
+
+
+def _beside_python() -> str:
+    """Where our own script lies, when a shell would not find it: in the environment's folder."""
+    script = Path(sys.executable).with_name("portcullis")
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
