@@ -93,7 +93,7 @@ class ChatCall(Call):
             self.tools = self._tools.declared
         self._read_others(reader)
         self._images = reader.images
-        self._unbounded = reader.unbounded or any([tool.hosted for tool in self.tools])
+        self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)
         self.segments = reader.segments
         self.unscannable = reader.unscannable
 
