@@ -114,7 +114,13 @@ class SessionBook:
         if source == session.PREVIOUS:
             name = await self._session_of_answer(exchange, given)
         name = name or session.session_key(self._key, identity, source, given)
-        entry = await self._find(name, exchange.now, settings, shared)
+        now = exchange.started
+        entry = self._entries.get(name)
+        if entry is None or (shared and not entry.stored) or _over(entry, now, settings):
+            entry = await self._find(name, now, settings, shared)
+        else:
+            entry.last = max(entry.last, now)
+            self._entries.move_to_end(name)
         identity.session = entry.key
         run = None
         if timed and call is not None:
@@ -145,12 +151,7 @@ class SessionBook:
     # --- sessions ---
 
     async def _find(self, name: str, now: float, settings: Sessions, shared: bool) -> Entry:
-        entry = self._entries.get(name)
-        living = entry is not None and not _over(entry, now, settings)
-        if entry is not None and living and (entry.stored or not shared):
-            entry.last = max(entry.last, now)
-            self._entries.move_to_end(name)
-            return entry
+        """A session that this worker does not know to be alive: its entry, from now on known."""
         if shared:
             try:
                 fresh = await self._open(name, now, settings)
@@ -161,7 +162,7 @@ class SessionBook:
             if entry is not None and entry.key == fresh.key:
                 return entry  # another call of this worker was first
         else:
-            again = entry is not None
+            again = name in self._entries
             fresh = Entry(name, self._epoch_key(name, now) if again else name, now, now)
         self._entries[name] = fresh
         self._entries.move_to_end(name)

@@ -89,10 +89,6 @@ class Closer:
 
     # --- ends ---
 
-    async def refused(self, exchange: Exchange, reply: Reply) -> Reply:
-        exchange.outcome = "refused"
-        return await self._with_reply(exchange, reply)
-
     async def failed(self, exchange: Exchange, reply: Reply) -> Reply:
         """An error became a reply: the caller's fault, the provider's or ours by its status."""
         if exchange.sent and exchange.reason in (
@@ -100,22 +96,14 @@ class Closer:
             Reason.UPSTREAM_UNREACHABLE,
             Reason.ANSWER_MALFORMED,
         ):
-            exchange.outcome = "upstream_failed"
-        elif reply.status < 500:
-            exchange.outcome = "refused"
+            outcome = "upstream_failed"
         else:
-            exchange.outcome = "failed"
-        return await self._with_reply(exchange, reply)
+            outcome = "refused" if reply.status < 500 else "failed"
+        return await self.end(exchange, reply, outcome)
 
-    async def answered(self, exchange: Exchange, reply: Reply) -> Reply:
-        exchange.outcome = "answered"
-        return await self._with_reply(exchange, reply)
-
-    async def blocked(self, exchange: Exchange, reply: Reply) -> Reply:
-        exchange.outcome = "blocked"
-        return await self._with_reply(exchange, reply)
-
-    async def _with_reply(self, exchange: Exchange, reply: Reply) -> Reply:
+    async def end(self, exchange: Exchange, reply: Reply, outcome: str) -> Reply:
+        """A whole reply ends the exchange; it may leave when this returns."""
+        exchange.outcome = outcome
         exchange.status = reply.status
         if isinstance(reply.body, bytes):
             exchange.bytes_out = len(reply.body)
@@ -129,6 +117,8 @@ class Closer:
         exchange.outcome = "cancelled"
         exchange.reason = Reason.DRAINING if self.cutting else Reason.CLIENT_GONE
         exchange.status = exchange.status or 499
+        if exchange.sent:  # the time until now was upstream's, not that of settling
+            exchange.mark("answer" if exchange.upstream_status else "upstream")
         task = asyncio.get_running_loop().create_task(self.close(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -139,21 +129,20 @@ class Closer:
             return
         exchange.closed = True
         try:
-            await self._settle(exchange)
+            self._charge(exchange)
+            if exchange.claims and not exchange.settled:
+                await self._settle(exchange)
         finally:
             self._record(exchange)
-            self._end(exchange)
+            self.running.pop(exchange.id, None)
+            if not self.running:
+                self._none_running.set()
             await self._sessions.leave(exchange)
         if _sync(exchange):
             try:
                 await self._recorder.flushed()
             except OwnError as error:
                 _log.error("%s", error)
-
-    def _end(self, exchange: Exchange) -> None:
-        self.running.pop(exchange.id, None)
-        if not self.running:
-            self._none_running.set()
 
     async def drained(self, limit: float) -> bool:
         """Wait up to `limit` seconds for running calls to end; whether they did."""
@@ -169,19 +158,23 @@ class Closer:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _settle(self, exchange: Exchange) -> None:
-        live: Live = exchange.snapshot
-        usage = used(exchange)
-        exchange.usage = usage
+    @staticmethod
+    def _charge(exchange: Exchange) -> None:
+        """What was used, and what that costs."""
+        usage = exchange.usage = used(exchange)
         call, target = exchange.call, exchange.target
         if usage is not None and call is not None and target is not None:
-            price = live.prices.price_of(call, target.provider, exchange.model_served)
-            exchange.cost = live.prices.cost(usage, price)
-        if not exchange.claims or exchange.settled:
-            return
+            prices = exchange.snapshot.prices
+            price = prices.price_of(call, target.provider, exchange.model_served)
+            exchange.cost = prices.cost(usage, price)
+
+    async def _settle(self, exchange: Exchange) -> None:
+        """Put what was used in the place of what was reserved."""
+        live: Live = exchange.snapshot
         pipeline = live.tenants[exchange.identity.tenant].pipeline
+        usage = exchange.usage or Usage()
         try:
-            await pipeline.settle(exchange, self._store, usage or Usage(), exchange.cost)
+            await pipeline.settle(exchange, self._store, usage, exchange.cost)
         except StoreError as error:  # its lease runs out and is charged in full
             self._store_failed("settle")
             _log.error("could not settle: %s", error, extra={"exchange": exchange.id})

@@ -72,7 +72,7 @@ class Handler:
             exchange.mark("rules")
             if stopped is not None:
                 reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
-                return await self._closer.refused(exchange, reply)
+                return await self._closer.end(exchange, reply, "refused")
             await self._closer.open(exchange)
             answer = await self._send(exchange)
             return await self._relay.pass_on(exchange, pipeline, answer)

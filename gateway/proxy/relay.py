@@ -70,7 +70,7 @@ class Relay:
                     reply.headers.remove("content-encoding")
         exchange.mark("answer_rules")
         replies.mark(exchange, reply.headers)
-        return await self._closer.answered(exchange, reply)
+        return await self._closer.end(exchange, reply, "answered")
 
     def _decode(
         self, exchange: Exchange, reply: Reply, encoding: str, guard: AnswerGuard
@@ -105,7 +105,7 @@ class Relay:
         assert exchange.dialect is not None
         message = guard.blocked_message(verdict)
         reply = replies.for_answer(exchange, verdict, exchange.dialect, message)
-        return await self._closer.blocked(exchange, reply)
+        return await self._closer.end(exchange, reply, "blocked")
 
     # --- streams ---
 
@@ -125,7 +125,7 @@ class Relay:
         if window.blocked is not None and not window.begun:
             await pieces.aclose()
             reply = replies.for_answer(exchange, window.blocked, exchange.dialect, window.message)
-            return await self._closer.blocked(exchange, reply)
+            return await self._closer.end(exchange, reply, "blocked")
         headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
         if not packed:
             headers.remove("content-encoding")
