@@ -31,7 +31,10 @@ class GoneError(Exception):
 
 
 class Line:
-    """One end. Messages: `{"id": n, "do": name, ...}` and `{"id": n, ...}` as its answer."""
+    """One end. Messages: `{"id": n, "do": name, ...}` and `{"id": n, ...}` as its answer.
+
+    `gone`: the other side has ended; known only while `serve` reads.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -39,7 +42,7 @@ class Line:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gone = False
+        self.gone = False
 
     @classmethod
     async def open(cls, sock: socket.socket) -> Line:
@@ -64,7 +67,7 @@ class Line:
 
     async def ask(self, do: str, timeout: float, **fields: Any) -> dict[str, Any]:
         """Ask the other side and wait. Raises GoneError, or TimeoutError after `timeout` s."""
-        if self._gone:
+        if self.gone:
             raise GoneError
         number = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -92,7 +95,7 @@ class Line:
         except GoneError:
             pass
         finally:
-            self._gone = True
+            self.gone = True
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(GoneError())

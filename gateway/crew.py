@@ -38,6 +38,9 @@ PAUSES = (0.1, 0.5, 2.0, 5.0, 15.0)
 
 SETTLED = 1.0
 
+PROGRAM = ("-m", "gateway.app")
+"""What a worker runs. Its arguments: the descriptors of its line and of the listening socket."""
+
 _log = logging.getLogger("portcullis.crew")
 
 
@@ -124,7 +127,7 @@ class Crew:
         alone = [] if {"", str(Path.cwd())} & set(sys.path) else ["-P"]
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec takes no time to speak of
-                [sys.executable, *alone, "-m", "gateway.app", *map(str, passed)],
+                [sys.executable, *alone, *PROGRAM, *map(str, passed)],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
             )
@@ -257,7 +260,7 @@ async def _end(member: Member, limit: float) -> None:
 
 def _silence(member: Member) -> dict[str, Any]:
     """What stands for the answer of a worker that gave none. One that died has no say."""
-    if member.process.poll() is not None:
+    if member.line.gone:
         return {}
     return {"problems": [f"worker {member.number} did not answer in {START_TIMEOUT:g} s"]}
 
