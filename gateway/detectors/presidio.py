@@ -184,6 +184,7 @@ def _presidio() -> Any:
     # The recognizers call `tldextract.extract`, which by default fetches the suffix list and
     # keeps it in the user's cache, so that findings would depend on machine and day.
     offline: Any = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
+    offline("a.example")  # reads the list now, not within the first call that needs it
     tldextract.extract = offline
     # Some recognizers log the text that they could not validate.
     logging.getLogger("presidio-analyzer").disabled = True
