@@ -15,10 +15,10 @@ from gateway import __version__
 COMMANDS = {
     "serve": "run the gateway",
     "demo": "see every kind of rule at work, without a key or a network",
-    "check": "check a policy file",
-    "explain": "print the rules that apply to a call, and where each comes from",
+    "check": "check a policy file or folder",
+    "explain": "show the rules that apply to a call",
     "schema": "print the JSON Schema of the policy file",
-    "rollback": "return to the policy version before",
+    "rollback": "return to an earlier version of the policy",
     "key": "make gateway keys and admin tokens",
     "audit": "verify the audit log, or show its records",
 }
