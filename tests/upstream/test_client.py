@@ -243,13 +243,14 @@ async def test_giving_up_before_the_head_ends_the_connection(client: Client) -> 
 
 
 async def test_bytes_that_nobody_asked_for_reach_no_later_call(client: Client) -> None:
-    twice = Script([answer(b"mine").pieces[0], answer(b"smuggled").pieces[0]])
+    twice = Script([answer(b"mine").pieces[0], answer(b"smuggled").pieces[0]], then="hang")
 
     def script(got: Message) -> Script:
         return twice if len(upstream.got) == 1 else answer(b"yours")
 
     with Upstream(script) as upstream:
         assert await ask(client, upstream.url) == b"mine"
+        assert await asyncio.to_thread(upstream.hung_up.wait, 20)  # that connection is given up
         assert await ask(client, upstream.url) == b"yours"
     assert upstream.connections == 2
 
