@@ -45,13 +45,14 @@ def run(args: argparse.Namespace) -> int:
 
 def announce(settings: Settings, digest: str) -> None:
     """One line that says where it listens and with which policy; on a terminal, what to try."""
-    policy = f"{settings.policies.name} ({digest[:19]})"
+    where = f"http://{settings.admin}" if isinstance(settings.admin, Address) else settings.admin
+    admin = f", admin on {where}" if where is not None else ""
     print(
-        f"Portcullis listens on http://{settings.listen} with policy {policy}, "
-        f"probes on http://{settings.probes}",
+        f"Portcullis listens on http://{settings.listen} with policy {settings.policies.name} "
+        f"({digest[:19]}), probes on http://{settings.probes}{admin}",
         flush=True,
     )
-    if sys.stdout.isatty() and isinstance(settings.listen, Address):
+    if sys.stdout.isatty():
         print(_first_steps(settings.listen), flush=True)
 
 

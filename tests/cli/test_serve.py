@@ -236,6 +236,21 @@ def test_each_flag_is_also_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize(
+    ("admin", "said"),
+    [
+        ("off", ""),
+        ("127.0.0.1:1", ", admin on http://127.0.0.1:1"),
+        ("unix:/run/a", ", admin on unix:/run/a"),
+    ],
+)
+def test_the_line_says_where_the_admin_listener_is(
+    capsys: pytest.CaptureFixture[str], admin: str, said: str
+) -> None:
+    serve.announce(read_settings({"admin": admin}, {}), "sha256:" + "0" * 64)
+    assert capsys.readouterr().out.endswith(f"probes on http://127.0.0.1:9484{said}\n")
+
+
 def test_the_line_names_a_folder_by_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
