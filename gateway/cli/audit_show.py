@@ -114,7 +114,7 @@ def _who(who: dict[str, Any]) -> str:
             claimed = "" if known or name in ("tenant", "agent") else " (asserted)"
             parts.append(f"{name} {who[name]}{claimed}{' (verified)' if known else ''}")
     if who.get("session"):
-        parts.append(f"session {who['session'][:16]} (by {who.get('session_source', '-')})")
+        parts.append(f"session {who['session'][:16]} ({_source(who.get('session_source', ''))})")
     if who.get("key"):
         parts.append(f"key {who['key']} ({who.get('key_name', '')})")
     return ", ".join(parts)
@@ -166,6 +166,10 @@ def _usage(record: dict[str, Any]) -> str:
     if "cost_nanodollars" in record:
         text += f", ${record['cost_nanodollars'] / 1e9:.6f}"
     return text
+
+
+def _source(source: str) -> str:
+    return "derived from its opening" if source == "derived" else f"by {source or '-'}"
 
 
 def _limits(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:

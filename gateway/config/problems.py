@@ -42,7 +42,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def explain_errors(errors: Iterable[ErrorDetails], document: Any) -> list[tuple[Path, str]]:
     """Problems by the path they stand at. `document` is what was validated."""
     by_path: dict[Path, list[ErrorDetails]] = {}
-    for error in errors:
+    found = list(errors)
+    for error in found:
+        if error["type"] == "too_short" and _has_broken_items(error["loc"], found):
+            continue  # pydantic counts only the items that are right
         path = _known_path(error["loc"], document)
         by_path.setdefault(path, []).append(error)
     return [
@@ -50,6 +53,11 @@ def explain_errors(errors: Iterable[ErrorDetails], document: Any) -> list[tuple[
         for path, group in by_path.items()
         for error in _meant(group, path)
     ]
+
+
+def _has_broken_items(loc: tuple[int | str, ...], errors: Iterable[ErrorDetails]) -> bool:
+    """Whether another problem lies at or inside the list at `loc`."""
+    return any(e["loc"][: len(loc)] == loc and e["type"] != "too_short" for e in errors)
 
 
 def _meant(group: list[ErrorDetails], path: Path) -> list[ErrorDetails]:

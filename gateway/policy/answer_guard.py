@@ -20,6 +20,9 @@ from gateway.policy.rule import Rule, overrides
 from gateway.policy.text_window import Seen
 from gateway.verdict import Action, Reason, Verdict
 
+OTHER_ARGUMENTS = "Call it with other arguments, or go on without it."
+"""What an agent can do whose tool call was taken out for what its arguments say."""
+
 MOST_REASONING = 1 << 20
 """Characters of reasoning that are kept for its digest; what comes after them is not in it."""
 
@@ -191,7 +194,7 @@ class AnswerGuard:
             judged = self.rules.content.judge(segments, self._cache)
             out = [verdict for verdict in judged.verdicts if self._takes_out(verdict)]
             if out:
-                return self._removed(call, out[0])
+                return self._removed(call, replace(out[0], instead=OTHER_ARGUMENTS))
             judged.apply()
             if text.changed:
                 arguments = text.text

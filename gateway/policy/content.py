@@ -91,16 +91,22 @@ class Tally:
         ]
 
 
+ASK_OTHERWISE = "Ask in another way, or go on without it."
+"""What an agent can do whose answer was blocked: there is nothing of its own to remove."""
+
+
 def found(
     rule: ContentRule, action: Action, surface: Surface, place: str, entities: Mapping[str, int]
 ) -> Verdict:
     """The verdict of a content rule."""
+    answered = surface is Surface.OUTPUT or surface is Surface.REASONING
+    advice = ASK_OTHERWISE if answered else rule.advice
     return Verdict(
         action,
         rule.reason,
         rule.ref,
         f"found {rule.describe(entities)} in {SURFACE_WORDS[surface]}",
-        rule.advice if action is Action.BLOCK else "",
+        advice if action is Action.BLOCK else "",
         entities=dict(entities),
         surface=surface.value,
         place=place,

@@ -74,6 +74,11 @@ def test_a_union_gives_one_problem_not_one_for_each_member() -> None:
     )
 
 
+def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
+    (line,) = rule("{kind: pii, entities: [EMAL_ADDRESS]}")
+    assert "did you mean EMAIL_ADDRESS" in line
+
+
 def test_suggestions_are_made_only_where_they_are_near() -> None:
     assert suggest("polices", ["policies", "prices"]) == " (did you mean 'policies'?)"
     assert suggest("zebra", ["policies"]) == ""
