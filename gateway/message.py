@@ -84,7 +84,6 @@ class Request:
     target: str
     headers: Headers
     body: bytes = b""
-    peer: str = ""
 
     @property
     def path(self) -> str:

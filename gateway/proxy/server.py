@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -97,13 +98,8 @@ class DataServer:
             http.method,
             http.raw_path,
             Headers([(k.decode("latin-1"), v.decode("latin-1")) for k, v in http.raw_headers]),
-            peer=http.remote or "",
         )
-
-        async def read(limit: int) -> bytes:
-            return await _read_body(http, request, limit)
-
-        reply = await self._handle(request, read)
+        reply = await self._handle(request, functools.partial(_read_body, http, request))
         written = _Written(http, reply)
         if not isinstance(reply.body, bytes):
             await written.stream(reply.body)
@@ -122,7 +118,8 @@ async def _read_body(http: web.BaseRequest, request: Request, limit: int) -> byt
     content = http.content
     pieces: list[bytes] = []
     size = 0
-    while piece := await content.readany():
+    while not content.at_eof():
+        piece = await content.readany()
         size += len(piece)
         if size > limit:
             raise too_large(limit)

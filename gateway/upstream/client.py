@@ -196,6 +196,8 @@ async def _read(answer: Incoming, timeouts: Timeouts, limit: int) -> bytes:
                 f"The provider's answer is larger than the {limit:,} bytes this gateway reads.",
                 retryable=False,
             )
+        if answer.complete:
+            break
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -23,7 +23,7 @@ HIGH_WATER = 256 * 1024
 """Bytes of an answer that are kept before the socket is paused."""
 
 MAX_HEAD = 256 * 1024
-"""Bytes of an answer's head, all its header lines together."""
+"""Bytes that may come before an answer's head is complete."""
 
 
 class BrokenError(Exception):
@@ -50,7 +50,6 @@ class Incoming:
         self.error: BaseException | None = None
         self._connection: Connection | None = connection
         self._no_body = no_body
-        self._head_bytes = 0
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self.parser: Any = HttpResponseParser(self)
@@ -73,7 +72,9 @@ class Incoming:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.buffered = 0
-        if self._connection is not None:
+        if self.complete:
+            self._let_go()
+        elif self._connection is not None:
             self._connection.resume()
         return data
 
@@ -87,15 +88,12 @@ class Incoming:
             connection.release(reusable=self.complete and self.keep_alive and self.error is None)
 
     async def _wait(self) -> None:
-        self._raise_error()
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        self._raise_error()
-
-    def _raise_error(self) -> None:
+        if self.error is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         if self.error is not None:
             raise self.error
 
@@ -127,10 +125,8 @@ class Incoming:
             raise ValueError("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD:
-            raise ValueError("a head too large")
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        if not self.begun:  # else it is a trailer: those are not passed on
+            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -166,6 +162,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timeout = 0.0
         self._heard = 0.0
+        self._head_bytes = 0  # of an answer whose head is not complete
         self.closed = False
         self.idle_since = 0.0
 
@@ -179,6 +176,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._answer = answer = Incoming(self, no_body=no_body)
         self._timeout = timeout
+        self._head_bytes = 0
         self._heard = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_at(self._heard + timeout, self._on_timer)
@@ -227,6 +225,10 @@ class Connection(asyncio.Protocol):
             self._fail(answer, "it switched to another protocol")
         except (HttpParserError, ValueError) as error:
             self._fail(answer, f"its answer is not HTTP ({type(error).__name__})")
+        if not answer.begun:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self._fail(answer, "the head of its answer is too large")
         answer.wake()
         if answer.buffered > HIGH_WATER and not self._paused and not self.closed:
             assert self._transport is not None
