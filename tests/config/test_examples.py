@@ -1,29 +1,20 @@
-"""Every policy that we ship or show loads, compiles, and is warned of only where it says so."""
+"""Every policy that we ship loads, compiles, and is warned of only where it says so.
+
+Those that the pages show are loaded by tests/structure/test_examples.py.
+"""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from gateway.config.load import load, load_texts
+from gateway.config.load import load
 from gateway.policy.compile import compile_policy
 from gateway.testing import make_workshop
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = sorted((ROOT / "policies").rglob("*.yaml"))
-DOCUMENT = (ROOT / "docs" / "policy-file.md").read_text()
-BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
-
-# What a block that shows only a section is read together with.
-REST = b"""\
-version: 1
-upstreams: {the-rest: {provider: anthropic, url: "https://example.com"}}
-tenants: {the-rest: {policies: [the-rest]}}
-policies: {the-rest: {rules: []}}
-default_tenant: the-rest
-"""
 ENVIRONMENT = {
     "OPENAI_API_KEY": "sk-fake",
     "ANTHROPIC_API_KEY": "sk-fake",
@@ -36,14 +27,6 @@ def test_a_shipped_policy_loads_and_compiles_without_a_warning(path: Path) -> No
     loaded = load(path, ENVIRONMENT)
     compile_policy(loaded, make_workshop())
     assert loaded.warnings == []
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
-def test_an_example_of_the_documentation_loads(block: str) -> None:
-    texts = {"block": block.encode()}
-    if not block.startswith("version:"):
-        texts["rest"] = REST
-    compile_policy(load_texts(texts, ENVIRONMENT), make_workshop())
 
 
 def test_the_starter_needs_no_credential_and_has_no_warning() -> None:
