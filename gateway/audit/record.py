@@ -266,7 +266,13 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
         return
     claims: list[dict[str, Any]] = []
     for number, claim in enumerate(exchange.claims):
-        entry: dict[str, Any] = {"key": claim.key, "amount": claim.amount, "limit": claim.limit}
+        unit = exchange.claim_rules[number].unit(claim)
+        entry: dict[str, Any] = {
+            "key": claim.key,
+            "unit": unit,
+            "amount": claim.amount,
+            "limit": claim.limit,
+        }
         if claim.refill is not None:
             entry["refill"] = claim.refill
         if claim.shadow:

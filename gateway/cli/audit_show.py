@@ -175,15 +175,24 @@ def _source(source: str) -> str:
 def _limits(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
     refused = limits.get("refused", {})
     for number, claim in enumerate(limits.get("claims", ())):
-        text = f"{claim['key']}: {claim['amount']} asked for"
+        unit = claim.get("unit", "")
+        text = f"{claim['key']}: {_amount(claim['amount'], unit)} asked for"
         if "used" in claim:
-            taken = f"{claim['used']} used and {claim['reserved']} reserved"
-            text += f", {taken} of {claim['limit']} afterwards"
+            used, reserved = _amount(claim["used"], unit), _amount(claim["reserved"], unit)
+            limit = _amount(claim["limit"], unit)
+            text += f", {used} used and {reserved} reserved of {limit} afterwards"
         if "settled" in claim:
-            text += f", {claim['settled']} in the end"
+            text += f", {_amount(claim['settled'], unit)} in the end"
         if refused.get("index") == number:
             text += f"; refused ({refused['cause']})"
         yield "limit", text
+
+
+def _amount(amount: int, unit: str) -> str:
+    """`$0.0098574` or `120 tokens`."""
+    if unit == "nanodollars":
+        return f"${amount / 1e9:.9f}".rstrip("0").rstrip(".")
+    return f"{amount} {unit}".rstrip()
 
 
 def _took(micros: dict[str, int]) -> str:

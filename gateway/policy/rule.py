@@ -87,6 +87,10 @@ class Rule:
         """What the call really used of `claim`, in the claim's unit."""
         return claim.amount
 
+    def unit(self, claim: Claim) -> str:
+        """What a claim's amounts count: `nanodollars`, `tokens` or `requests`."""
+        raise NotImplementedError
+
     def on_tool_call(
         self, exchange: Exchange, call: ToolCall, earlier: Sequence[ToolCall]
     ) -> Verdict | None:

@@ -17,6 +17,16 @@ from tests.structure.house import DOCS, code_of, mentions
 SECRET = "content-that-nobody-may-read"
 
 
+class Counts:
+    """As much of a limiting rule as the record asks for."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+
+    def unit(self, claim: Claim) -> str:
+        return self._unit
+
+
 def verdict(**more):
     given = {
         "action": Action.BLOCK,
@@ -68,6 +78,7 @@ def full_exchange():
     exchange.model_served = "gpt-4o-mini-2024-07-18"
     exchange.answer_id = "chatcmpl-1"
     exchange.claims = [Claim("p/budget/day", 100, 1000), Claim("p/rate", 1, 60, refill=(60, 60))]
+    exchange.claim_rules = [Counts("nanodollars"), Counts("requests")]
     levels = (Level(900, 50, 1000), Level(3, 0, 60))
     exchange.admission = Admission("", levels, 42, Refusal(0, Cause.RESERVED, 1.0))
     exchange.settled_amounts = (80, 1)
@@ -161,6 +172,7 @@ def test_limits_hold_what_a_replay_of_the_refusal_needs():
         "claims": [
             {
                 "key": "p/budget/day",
+                "unit": "nanodollars",
                 "amount": 100,
                 "limit": 1000,
                 "used": 900,
@@ -169,6 +181,7 @@ def test_limits_hold_what_a_replay_of_the_refusal_needs():
             },
             {
                 "key": "p/rate",
+                "unit": "requests",
                 "amount": 1,
                 "limit": 60,
                 "refill": (60, 60),

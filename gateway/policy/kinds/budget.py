@@ -138,6 +138,9 @@ class BudgetRule(Rule):
                 return (self.verdict(Action.FLAG, Reason.BUDGET_WARNING, what),)
         return ()
 
+    def unit(self, claim: Claim) -> str:
+        return self._limit.unit
+
     def on_refusal(self, exchange: Exchange, claim: Claim, refusal: Refusal) -> Verdict:
         whole = f"{self._limit} per {self._scopes.words}"
         most = self._amount(claim.amount)

@@ -137,6 +137,9 @@ class RateLimitRule(Rule):
             return claim.amount  # nobody can tell: the estimate stands
         return min(max(0, usage.total), LARGEST)
 
+    def unit(self, claim: Claim) -> str:
+        return self._bucket(claim).unit
+
     def limit_of(self, claim: Claim, level: Level) -> RateLimit:
         """How the bucket of a claim stands, for the dialect's rate-limit headers."""
         bucket = self._bucket(claim)
