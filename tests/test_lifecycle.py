@@ -252,6 +252,7 @@ def test_sigterm_lets_running_calls_finish_and_takes_no_new_ones(tmp_path: Path)
             kept.send("GET", "/v1/models")
             refused = kept.reply("GET")
         assert (refused.status, refused.get("x-portcullis-reason")) == (503, "draining")
+        assert (refused.get("x-should-retry"), refused.get("connection")) == ("", "close")
         gate.go_on.set()
         with connection:
             assert b"tail" in rest_of(connection)

@@ -79,12 +79,15 @@ class DataServer:
             lingering_time=2.0,
         )
         self._listeners: list[asyncio.Server] = []
+        self._ending = False
 
     async def start(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         self._listeners.append(await loop.create_server(self._server, sock=sock, backlog=1024))
 
     def stop_accepting(self) -> None:
+        """Take no more connections, and keep none beyond its next reply."""
+        self._ending = True
         for listener in self._listeners:
             listener.close()
 
@@ -101,6 +104,8 @@ class DataServer:
         )
         reply = await self._handle(request, functools.partial(_read_body, http, request))
         written = _Written(http, reply)
+        if self._ending:  # whoever sends again finds another gateway, or none
+            written.keep_alive = False
         if not isinstance(reply.body, bytes):
             await written.stream(reply.body)
         # The server asks no more of a response than `_Written` has.
