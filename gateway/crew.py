@@ -122,12 +122,9 @@ class Crew:
     async def _launch(self, number: int) -> Member:
         ours, theirs = socket.socketpair()
         passed = (theirs.fileno(), self._sock.fileno())
-        # A worker finds our code where this process found it: the working folder counts for it
-        # only where it counts here, so that no file that lies there is run by chance.
-        alone = [] if {"", str(Path.cwd())} & set(sys.path) else ["-P"]
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec takes no time to speak of
-                [sys.executable, *alone, *PROGRAM, *map(str, passed)],
+                [sys.executable, *_path_flags(), *PROGRAM, *map(str, passed)],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
             )
@@ -223,7 +220,7 @@ class Crew:
                     if not self._ending:
                         await self._spawn(number)
                         self.replaced += 1
-            except ConfigError as error:
+            except (ConfigError, OSError) as error:
                 _log.error("worker %d: %s", number, error)
             else:
                 return
@@ -247,6 +244,16 @@ class Crew:
         """End every worker at once; what it was doing stays unrecorded."""
         for member in self._members.values():
             member.process.kill()
+
+
+def _path_flags() -> list[str]:
+    """A worker finds our code where this process found it: the working folder counts for it only
+    where it counts here, so that no file that lies there is run by chance."""
+    try:
+        here = {"", str(Path.cwd())}
+    except OSError:  # the folder is gone
+        here = {""}
+    return [] if here & set(sys.path) else ["-P"]
 
 
 async def _end(member: Member, limit: float) -> None:

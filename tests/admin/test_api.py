@@ -219,4 +219,3 @@ async def test_answers_are_those_of_the_document() -> None:
 def test_the_docs_have_the_same_table() -> None:
     rows = re.findall(r"^\| `(\w+) (/\S+)` \| (\w+) \|", DOC.read_text(), re.M)
     assert rows == CALLS
-
