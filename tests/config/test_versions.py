@@ -110,3 +110,15 @@ def test_an_empty_or_damaged_folder_is_no_history(tmp_path: Path) -> None:
 )
 def test_a_fingerprint_differs_where_anything_does(one, other) -> None:
     assert (fingerprint(one) == fingerprint(other)) == (one == other)
+
+
+def test_a_pin_made_while_the_files_cannot_be_used_holds_against_these(tmp_path: Path) -> None:
+    versions = Versions(tmp_path)
+    versions.note_source(texts(9))  # nothing was ever served: nothing to return to
+    assert versions.history() == []
+    serve(versions, 1)
+    serve(versions, 2)
+    versions.note_source(texts(3))
+    versions.pin(digest(1))
+    assert versions.choose(texts(3)) == (texts(1), digest(1))
+    assert versions.choose(texts(2)) == (texts(2), "")
