@@ -70,6 +70,10 @@ class Headers:
         self.items.append((name, value))
         self._index = None
 
+    def extend(self, more: Iterable[tuple[str, str]]) -> None:
+        self.items += more
+        self._index = None
+
     def remove(self, name: str) -> None:
         lowered = name.lower()
         self.items = [pair for pair in self.items if pair[0].lower() != lowered]

@@ -61,10 +61,11 @@ def chat_usage(value: object) -> Usage | None:
     prompt = whole_number(value.get("prompt_tokens"))
     output = whole_number(value.get("completion_tokens"))
     usage = Usage(prompt, output=max(output, whole_number(value.get("total_tokens")) - prompt))
-    given = mapping(value.get("prompt_tokens_details"))
-    read = whole_number(given.get("cached_tokens"))
-    read = read or whole_number(value.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
-    written = whole_number(given.get("cache_write_tokens"))  # OpenRouter's
+    read = whole_number(value.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
+    written = 0
+    if given := mapping(value.get("prompt_tokens_details")):
+        read = whole_number(given.get("cached_tokens")) or read
+        written = whole_number(given.get("cache_write_tokens"))  # OpenRouter's
     if read or written:
         usage.input = max(prompt - read - written, 0)
         usage.cache_read = read

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+
+import orjson
 
 from gateway.keyed import Keyed
 
@@ -11,9 +14,13 @@ LENGTH = 32
 
 
 def mac(key: bytes, *parts: str) -> str:
-    """HMAC-SHA256 (RFC 2104) over parts that cannot run into each other, cut to `LENGTH`."""
-    joined = "".join([f"{len(part)}:{part}" for part in parts])
-    return _keyed(key).hex(joined.encode("utf-8", "surrogatepass"))[:LENGTH]
+    """HMAC-SHA256 (RFC 2104) over the parts as a JSON list, in which they cannot run into each
+    other, cut to `LENGTH`."""
+    try:
+        joined = orjson.dumps(parts)
+    except TypeError:  # a lone surrogate
+        joined = json.dumps(parts).encode()
+    return _keyed(key).hex(joined)[:LENGTH]
 
 
 _keyed = lru_cache(maxsize=16)(Keyed)

@@ -132,6 +132,7 @@ class Closer:
             self._charge(exchange)
             if exchange.claims and not exchange.settled:
                 await self._settle(exchange)
+                exchange.mark("settle")
         finally:
             self._record(exchange)
             self.running.pop(exchange.id, None)
@@ -180,7 +181,6 @@ class Closer:
             _log.error("could not settle: %s", error, extra={"exchange": exchange.id})
 
     def _record(self, exchange: Exchange) -> None:
-        exchange.mark("settle")
         try:
             self._recorder.close(exchange)
         except OwnError as error:

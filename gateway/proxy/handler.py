@@ -7,6 +7,7 @@ accept -> identify -> decode -> rules on the request -> upstream
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -68,11 +69,12 @@ class Handler:
         try:
             await self._accept(exchange, read)
             pipeline = self._pipeline(exchange)
-            stopped = await pipeline.on_request(exchange, self._store)
-            exchange.mark("rules")
-            if stopped is not None:
-                reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
-                return await self._closer.end(exchange, reply, "refused")
+            if pipeline.rules:
+                stopped = await pipeline.on_request(exchange, self._store)
+                exchange.mark("rules")
+                if stopped is not None:
+                    reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
+                    return await self._closer.end(exchange, reply, "refused")
             await self._closer.open(exchange)
             answer = await self._send(exchange)
             return await self._relay.pass_on(exchange, pipeline, answer)
@@ -138,9 +140,7 @@ class Handler:
         plan = live.upstreams[target.upstream]
         headers = header_rules.to_upstream(
             exchange.request.headers,
-            drop_credentials=lambda name, value: is_stripped(
-                name, value, upstream_has_credential=False
-            ),
+            drop_credentials=_is_ours if exchange.identity.key_id else None,
             credential=plan.credential,
         )
         if self._pipeline(exchange).rules and target.dialect != "opaque":
@@ -164,10 +164,22 @@ class Handler:
         return answer
 
 
+def _is_ours(name: str, value: str) -> bool:
+    """Whether a header holds a gateway key."""
+    return is_stripped(name, value, upstream_has_credential=False)
+
+
 def _dialect(exchange: Exchange) -> Dialect:
     """The dialect in which the caller expects the gateway's own replies."""
     name = exchange.target.dialect if exchange.target is not None else "opaque"
     return caller_dialect(name, exchange.request.headers)
+
+
+@functools.lru_cache(maxsize=256)
+def _host_name(host: str) -> str:
+    """The name in a Host header: without a user, without a port."""
+    host = host.rpartition("@")[2].lower()
+    return host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
 
 
 def _check_sender(request: Request, live: Live) -> None:
@@ -180,13 +192,10 @@ def _check_sender(request: Request, live: Live) -> None:
             "`listener.origins`.",
             status=403,
         )
-    if live.check_host:
-        host = request.headers.get("host").rpartition("@")[2].lower()
-        name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
-        if name not in live.hosts:
-            raise CallerError(
-                Reason.HOST_DENIED,
-                "This gateway listens on loopback and was called by a name that is not its own. "
-                "The operator can list a host under `listener.hosts`.",
-                status=403,
-            )
+    if live.check_host and _host_name(request.headers.get("host")) not in live.hosts:
+        raise CallerError(
+            Reason.HOST_DENIED,
+            "This gateway listens on loopback and was called by a name that is not its own. "
+            "The operator can list a host under `listener.hosts`.",
+            status=403,
+        )

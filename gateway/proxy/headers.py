@@ -35,42 +35,32 @@ _DROPPED_DOWN = HOP_BY_HOP | {"content-length"}
 def to_upstream(
     headers: Headers,
     *,
-    drop_credentials: Callable[[str, str], bool],
+    drop_credentials: Callable[[str, str], bool] | None,
     credential: tuple[str, str] | None,
 ) -> Headers:
     """The request headers that upstream sees.
 
     Args:
         drop_credentials: says of a credential header's name and value whether it must not travel
-            (a gateway key never does).
+            (a gateway key never does); None: they all may.
         credential: the upstream's own credential header, where the operator configured one; it
             takes the place of whatever the caller sent.
     """
-    dropped = _DROPPED_UP | _connection_names(headers)
-    kept = []
-    for name, value in headers.items:
-        lowered = name.lower()
-        if lowered in dropped or lowered.startswith("x-portcullis-"):
-            continue
-        if lowered in CREDENTIALS and (credential is not None or drop_credentials(lowered, value)):
-            continue
-        kept.append((name, value))
     if credential is not None:
-        kept.append(credential)
+        return Headers([*_without(headers, _DROPPED_UP | CREDENTIALS), credential])
+    kept = _without(headers, _DROPPED_UP)
+    if drop_credentials is not None:
+        kept = [
+            (name, value)
+            for name, value in kept
+            if (low := name.lower()) not in CREDENTIALS or not drop_credentials(low, value)
+        ]
     return Headers(kept)
 
 
 def to_caller(headers: Headers) -> Headers:
     """The answer's headers that the caller sees; only this gateway speaks as `x-portcullis-*`."""
-    dropped = _DROPPED_DOWN | _connection_names(headers)
-    return Headers(
-        [
-            pair
-            for pair in headers.items
-            if (lowered := pair[0].lower()) not in dropped
-            and not lowered.startswith("x-portcullis-")
-        ]
-    )
+    return Headers(_without(headers, _DROPPED_DOWN))
 
 
 def readable_only(headers: Headers, *, stream: bool) -> None:
@@ -85,7 +75,14 @@ def readable_only(headers: Headers, *, stream: bool) -> None:
     headers.set("Accept-Encoding", ", ".join(kept) or "identity")
 
 
-def _connection_names(headers: Headers) -> frozenset[str]:
-    """Headers that the Connection header declares as belonging to this hop."""
-    values = headers.all(_CONNECTION)
-    return frozenset([part.strip().lower() for _, value in values for part in value.split(",")])
+def _without(headers: Headers, dropped: frozenset[str]) -> list[tuple[str, str]]:
+    """Headers that are neither dropped, nor declared by the Connection header as belonging to
+    this hop, nor our own."""
+    if "connection" in headers:
+        declared = [value.lower().split(",") for _, value in headers.all(_CONNECTION)]
+        dropped = dropped.union([name.strip() for names in declared for name in names])
+    return [
+        pair
+        for pair in headers.items
+        if (low := pair[0].lower()) not in dropped and not low.startswith("x-portcullis-")
+    ]

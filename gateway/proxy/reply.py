@@ -101,12 +101,11 @@ def _headers(exchange: Exchange, action: Action, reason: Reason, rule: str) -> H
 def mark(exchange: Exchange, headers: Headers) -> Headers:
     """Put the gateway's own headers on an answer that goes through."""
     action = exchange.action
-    headers.add("x-portcullis-id", exchange.id)
-    headers.add("x-portcullis-verdict", str(action))
+    headers.extend([("x-portcullis-id", exchange.id), ("x-portcullis-verdict", str(action))])
     if action is Action.BLOCK:  # a tool call was taken out
         verdict = next(v for v in exchange.verdicts if v.enforced is Action.BLOCK)
         headers.add("x-portcullis-reason", verdict.reason.value)
         headers.add("x-portcullis-rule", str(verdict.rule))
-    for name, value in exchange.notices.items():
-        headers.add(name, value)
+    if exchange.notices:
+        headers.extend(exchange.notices.items())
     return headers

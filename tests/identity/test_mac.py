@@ -14,7 +14,7 @@ KEY = b"k" * 32
 
 
 def test_it_is_an_hmac() -> None:
-    expected = hmac.new(KEY, b"1:a2:bc", hashlib.sha256).hexdigest()
+    expected = hmac.new(KEY, b'["a","bc"]', hashlib.sha256).hexdigest()
     assert mac(KEY, "a", "bc") == expected[:LENGTH]
     assert mac(KEY, "a", "bc") == expected[:LENGTH]
 
