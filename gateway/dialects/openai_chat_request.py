@@ -122,17 +122,16 @@ class ChatCall(Call):
         document, segments, steps = reader.document, reader.segments, self.steps
         for number, message in enumerate(messages):
             fresh = number > answered
-            if (
-                type(message) is dict
-                and len(message) == 2
-                and type(role := message.get("role")) is str
-                and type(text := message.get("content")) is str
-                and (surface := _PLAIN.get(role)) is not None
-            ):  # most messages: a role that carries no tools, and a text
+            try:  # most messages: a role that carries no tools, and a text
+                role, text = message["role"], message["content"]
+                plain = role in _PLAIN and type(text) is str and len(message) == 2
+            except (KeyError, TypeError):
+                plain = False
+            if plain:
                 if text:
                     place = f"messages[{number}].content"
                     segments.append(
-                        Segment(document, message, "content", text, surface, place, fresh)
+                        Segment(document, message, "content", text, _PLAIN[role], place, fresh)
                     )
                 if role == "user":
                     steps.append(Step(_HUMAN))
