@@ -106,6 +106,7 @@ class Exchange:
     first_byte: int = 0  # 0: nobody marked it
     spent: dict[str, int] = field(default_factory=dict)
     opened: dict[str, Any] | None = None  # what the audit's opening line said
+    visit: Any = None  # identity.session_book.Visit: the call's place in its session
     active_seconds: float = 0.0  # work since the last human message, kept by identity/session_book
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from gateway.exchange import Exchange
-from gateway.identity.session_book import SessionBook, Visit
+from gateway.identity.session_book import SessionBook
 from gateway.proxy.live import Live
 
 
@@ -14,18 +14,16 @@ class Sessions:
 
     def __init__(self, book: SessionBook) -> None:
         self._book = book
-        self._visits: dict[str, Visit] = {}
 
     async def enter(self, exchange: Exchange) -> None:
         """Find the call's session; `exchange.identity.session` is its key afterwards."""
         live: Live = exchange.snapshot
         plan = live.tenants[exchange.identity.tenant]
-        self._visits[exchange.id] = await self._book.enter(
+        exchange.visit = await self._book.enter(
             exchange, live.file.sessions, shared=plan.counts_sessions, timed=plan.times_runs
         )
 
     async def leave(self, exchange: Exchange) -> None:
         """Note that the call is over."""
-        visit = self._visits.pop(exchange.id, None)
-        if visit is not None:
-            await self._book.leave(exchange, visit, time.time())
+        if exchange.visit is not None:
+            await self._book.leave(exchange, exchange.visit, time.time())

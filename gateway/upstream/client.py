@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from gateway.errors import UpstreamError
@@ -50,17 +51,20 @@ class _Pool:
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
 
-    async def take(self, timeout: float, *, fresh: bool = False) -> tuple[Connection, bool]:
-        """A connection, and whether it was used before. Raises OSError or BrokenError."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        while self._idle and not fresh:
+    def kept(self) -> Connection | None:
+        """A connection that was used before, if one is idle."""
+        while self._idle:
             connection = self._idle.pop()
             if connection.closed:
                 continue
-            if now - connection.idle_since <= KEEP_IDLE:
-                return connection, True
+            if connection.idle() <= KEEP_IDLE:
+                return connection
             connection.abort()
+        return None
+
+    async def connect(self, timeout: float) -> Connection:
+        """A fresh connection. Raises OSError or BrokenError."""
+        loop = asyncio.get_running_loop()
         origin = self.origin
         try:
             async with asyncio.timeout(timeout):
@@ -74,7 +78,7 @@ class _Pool:
         except TimeoutError:  # it is away, not slow: nothing can have been done
             raise BrokenError(f"no connection in {timeout:g} s", begun=False) from None
         self._all.add(made)
-        return made, False
+        return made
 
     def _give_back(self, connection: Connection, reusable: bool) -> None:
         if reusable and not connection.closed and len(self._idle) < MAX_IDLE:
@@ -131,21 +135,24 @@ class Client:
         pool = self._pool(base)
         data = _encode(method, pool.origin, target, headers, body)
         try:
-            connection, used = await pool.take(timeouts.connect)
+            kept = pool.kept()
+            connection = kept or await pool.connect(timeouts.connect)
+            answer = connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
             try:
-                answer = await _exchange(connection, data, method, timeouts)
+                await answer.head()
             except BrokenError as error:
-                if not used or error.begun or method not in ("GET", "HEAD", "OPTIONS"):
+                if kept is None or error.begun or method not in ("GET", "HEAD", "OPTIONS"):
                     raise
-                connection, _ = await pool.take(timeouts.connect, fresh=True)
-                answer = await _exchange(connection, data, method, timeouts)
+                connection = await pool.connect(timeouts.connect)
+                answer = connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
+                await answer.head()
         except (OSError, BrokenError) as error:
             raise _upstream_error(error, timeouts) from error
         return UpstreamReply(
             answer.status,
             Headers(answer.headers),
-            read=lambda: _read(answer, timeouts, max_answer),
-            next_piece=lambda: _next_piece(answer, timeouts),
+            read=partial(_read, answer, timeouts, max_answer),
+            next_piece=partial(_next_piece, answer, timeouts),
             close=answer.close,
         )
 
@@ -161,18 +168,6 @@ class Client:
         return pool
 
 
-async def _exchange(
-    connection: Connection, data: bytes, method: str, timeouts: Timeouts
-) -> Incoming:
-    answer = connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
-    try:
-        await answer.head()
-    except BaseException:
-        answer.close()
-        raise
-    return answer
-
-
 def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: bytes) -> bytes:
     """The request's bytes. The caller's headers keep their order and spelling."""
     lines = [f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
@@ -186,7 +181,7 @@ def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: b
 async def _read(answer: Incoming, timeouts: Timeouts, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while piece := await _next_piece(answer, timeouts):
+    while piece := answer.take() or await _next_piece(answer, timeouts):
         pieces.append(piece)
         size += len(piece)
         if size > limit:

@@ -57,9 +57,13 @@ class Incoming:
     # --- for the client ---
 
     async def head(self) -> None:
-        """Wait for `status` and `headers`. Raises BrokenError or TimeoutError."""
-        while not self.begun:
-            await self._wait()
+        """Wait for `status` and `headers`. Raises BrokenError or TimeoutError, and closes."""
+        try:
+            while not self.begun:
+                await self._wait()
+        except BaseException:
+            self.close()
+            raise
 
     async def piece(self) -> bytes:
         """What has come of the body; b"" at its end. Raises BrokenError or TimeoutError."""
@@ -68,9 +72,13 @@ class Incoming:
                 self._let_go()
                 return b""
             await self._wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """What has come of the body and was not taken yet, without waiting."""
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        self._pieces = []
         self.buffered = 0
         if self.complete:
             self._let_go()
@@ -164,7 +172,8 @@ class Connection(asyncio.Protocol):
         self._heard = 0.0
         self._head_bytes = 0  # of an answer whose head is not complete
         self.closed = False
-        self.idle_since = 0.0
+        self._ended = False  # and `done` knows it
+        self._idle_since = 0.0
 
     def request(self, data: bytes, *, no_body: bool, timeout: float) -> Incoming:
         """Send a whole request.
@@ -189,9 +198,13 @@ class Connection(asyncio.Protocol):
         if not reusable or self.closed:
             self.abort()
             return
-        self.idle_since = self._loop.time()
+        self._idle_since = self._loop.time()
         self.resume()
         self._done(self, True)
+
+    def idle(self) -> float:
+        """Seconds since it was let go."""
+        return self._loop.time() - self._idle_since
 
     def abort(self) -> None:
         """End the connection, whatever it was doing."""
@@ -201,7 +214,9 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self.closed:
             self.closed = True
             self._transport.abort()
-        self._done(self, False)
+        if not self._ended:
+            self._ended = True
+            self._done(self, False)
 
     def resume(self) -> None:
         if self._paused and self._transport is not None and not self.closed:

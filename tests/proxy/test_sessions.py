@@ -113,12 +113,3 @@ def test_a_store_that_is_away_stops_calls_whose_limit_cannot_be_checked(start: S
     assert (reply.status, reply.get("x-portcullis-reason")) == (503, "store_unavailable")
     assert reply.get("x-should-retry") == "false"
     assert bench.upstream.got == []
-
-
-def test_no_visit_is_left_behind(start: Start) -> None:
-    bench = start()
-    for number in range(5):
-        bench.post(chat(f"Question {number}"))
-    bench.post(b"{")
-    bench.gateway.idle()
-    assert bench.gateway.parts.handler._sessions._visits == {}
