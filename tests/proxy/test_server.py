@@ -267,3 +267,49 @@ def test_bytes_in_a_target_that_are_no_ascii_pass_or_are_refused(start: Start, r
         assert bench.upstream.got[0].target == raw.decode("latin-1")
     else:
         assert status == 400
+
+
+def test_who_would_change_the_protocol_is_answered_and_let_go(start: Start) -> None:
+    bench = start()
+    headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    with Connection(bench.base) as connection:
+        connection.send("GET", "/v1/models", None, headers)
+        reply = connection.reply("GET")
+        assert (reply.status, reply.get("connection")) == (200, "close")
+        with pytest.raises(OSError):
+            connection.send("GET", "/v1/models/never")
+            connection.reply("GET")
+    assert [got.target for got in bench.upstream.got] == ["/v1/models"]
+
+
+def test_a_refused_offer_of_http_2_loses_no_body(start: Start) -> None:
+    bench = start()
+    headers = [
+        JSON,
+        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("Upgrade", "h2c"),
+        ("HTTP2-Settings", "AAMAAABk"),
+    ]
+    with Connection(bench.base) as connection:
+        connection.send("POST", "/v1/chat/completions", chat(), headers)
+        assert connection.reply().status == 200
+    assert bench.upstream.got[0].body == chat()
+
+
+def test_a_fault_of_ours_ends_one_connection_only(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = start()
+    server = bench.gateway.parts.server
+    handle = server._handle
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(server, "_handle", fail)
+    with Connection(bench.base) as connection:
+        connection.send("POST", "/v1/chat/completions", chat(), [JSON])
+        with pytest.raises(ConnectionError):
+            connection.reply()
+    monkeypatch.setattr(server, "_handle", handle)
+    assert bench.post(chat()).status == 200
