@@ -41,12 +41,14 @@ class Identity:
 
 @dataclass(slots=True)
 class Target:
-    """Where a call goes. `path` is what upstream sees: raw path and query."""
+    """Where a call goes. `path` is what upstream sees: raw path and query. `tool` is the HTTP tool
+    whose path this is."""
 
     upstream: str
     provider: str
     dialect: str
     path: str
+    tool: str = ""
 
 
 @dataclass(slots=True)

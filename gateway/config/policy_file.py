@@ -11,12 +11,10 @@ import re
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
     PlainValidator,
-    SecretStr,
     SerializeAsAny,
     StringConstraints,
     WithJsonSchema,
@@ -24,6 +22,7 @@ from pydantic import (
 
 from gateway.config.rule_options import RuleOptions, Strict
 from gateway.config.units import BytesField, CountField, DollarsField, DurationField
+from gateway.config.upstreams import Upstream
 from gateway.policy.kinds import KINDS
 from gateway.verdict import Mode
 
@@ -52,23 +51,6 @@ def parse_digest(value: object) -> str:
     if isinstance(value, str) and _DIGEST.fullmatch(value):
         return value
     raise ValueError('expected "sha256:" and 64 hex digits, as `portcullis key new` prints it')
-
-
-def parse_url(value: object) -> str:
-    """An http or https base URL, without a trailing slash."""
-    expected = 'expected a base URL, such as "https://api.openai.com"'
-    if not isinstance(value, str) or any(c.isspace() or ord(c) < 33 for c in value):
-        raise ValueError(expected)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(expected) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(expected)
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"{expected}, without a user, a query or a fragment")
-    return value.rstrip("/")
 
 
 def parse_moment(value: object) -> datetime:
@@ -113,11 +95,6 @@ Digest = Annotated[
 ]
 """The hash of a key or token, as `portcullis key new` prints it."""
 
-UrlField = Annotated[
-    str,
-    PlainValidator(parse_url),
-    WithJsonSchema({"type": "string", "examples": ["https://api.openai.com"]}),
-]
 MomentField = Annotated[
     datetime,
     PlainValidator(parse_moment),
@@ -129,16 +106,6 @@ RuleField = Annotated[
     SerializeAsAny(),
     WithJsonSchema({"$ref": "#/$defs/Rule"}),
 ]
-
-
-class Upstream(Strict):
-    """What the gateway forwards to. Without a credential the caller's own key passes through."""
-
-    provider: Literal["openai", "anthropic"]
-    url: UrlField
-    credential: SecretStr | None = None
-    default: bool = False
-    timeout: DurationField = 600.0
 
 
 class Key(Strict):

@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -185,6 +185,12 @@ class Call(ABC):
     Attributes:
         operation: `chat`, `embeddings`, `count_tokens`, `opaque`: what is asked for.
         billable: whether the provider will charge for it.
+        readable_answer: whether its answer holds what rules read (a count of tokens does not).
+        reads_errors: whether rules read its answer even where its status is an error: what a tool
+            says of its failure is a tool result like any other.
+        answer_surfaces: what surfaces an answer of this dialect can have, for one that nobody can
+            read.
+        framings: what a streamed answer looks like besides server-sent events, by media type.
         max_output: output tokens asked for, None where the request does not say.
         choices: how many answers are asked for (`n`); output is bounded by choices * max_output.
         input_bound: no provider counts more input tokens than this (see `input_bound()`).
@@ -193,6 +199,12 @@ class Call(ABC):
     dialect: str
     operation: str = "chat"
     billable: bool = True
+    readable_answer: bool = True
+    reads_errors: bool = False
+    answer_surfaces: frozenset[Surface] = frozenset(
+        {Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL}
+    )
+    framings: Mapping[str, Framing] = {}
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -208,6 +220,8 @@ class Call(ABC):
         self.user_id = ""  # what the body says of the end user (metadata.user_id, user)
         self.cache_key = ""  # prompt_cache_key
         self.hide_usage = False  # usage was asked for by us: keep it from the caller
+        self.invokes: list[ToolCall] = []  # tools that this very request runs (MCP, HTTP tools)
+        self.fixed_cost: int | None = None  # nano-dollars, where a call has a price of its own
 
     @abstractmethod
     def encode(self) -> bytes:
@@ -231,6 +245,17 @@ class Call(ABC):
     def remove_tools(self, names: frozenset[str]) -> None:
         """Take declared tools out of the request, and a tool_choice that named one."""
         raise NotImplementedError
+
+    def arguments_now(self, invoked: ToolCall) -> str:
+        """The arguments of one of `invokes` as they go upstream, after what rules rewrote."""
+        return invoked.arguments
+
+    def refused(self, code: str, message: str) -> bytes | None:
+        """The body of a normal answer (status 200) that says that this call was stopped.
+
+        None where the dialect says so with a status and `error_body`.
+        """
+        return None
 
     def input_bound(self) -> int:
         """An upper bound of the input tokens a provider can count for this request.
@@ -258,10 +283,15 @@ class Answer(ABC):
         self.model = ""  # the model that really served
         self.id = ""  # the provider's id of this answer
         self.finish = ""  # the provider's word for why it ended
+        self.offers: list[DeclaredTool] = []  # tools that a server says it has (MCP)
 
     @abstractmethod
     def encode(self) -> bytes:
         """The body for the caller: upstream's own bytes unless something was changed."""
+
+    def remove_offers(self, names: frozenset[str]) -> None:
+        """Take offered tools out, with their segments: the agent never learns of them."""
+        raise NotImplementedError
 
     def remove_tool_calls(self, keys: frozenset[str], notice: str) -> None:
         """Take tool calls out; the message stays valid.
@@ -286,6 +316,26 @@ class Event:
     raw: bytes
     name: str
     data: str
+
+
+class Reader(Protocol):
+    """Bytes in, events out; however the bytes are cut, the events are the same. The `raw` of all
+    events, joined, is the input. Raises UpstreamError for an event over its limit."""
+
+    def feed(self, data: bytes) -> list[Event]: ...
+
+    def end(self) -> list[Event]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the events of a stream are told apart.
+
+    `keep_alive`: bytes that may stand between any two events and mean nothing, b"" for none.
+    """
+
+    reader: Callable[[], Reader]
+    keep_alive: bytes = b""
 
 
 class PartKind(StrEnum):
@@ -375,6 +425,34 @@ class AnswerStream(ABC):
         """
 
 
+class MessageStream(ABC):
+    """A stream each of whose events is a message of its own (JSON-RPC, what an HTTP tool sends):
+    every one is judged by itself, and one that is stopped does not end the stream.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.id = ""
+        self.finish = ""
+        self.finished = False  # what was asked for has been answered
+
+    @abstractmethod
+    def read(self, event: Event) -> Answer | None:
+        """What rules read of an event; None for one that passes as it is (a comment, a ping).
+
+        Raises ValueError where it is not this dialect's.
+        """
+
+    @abstractmethod
+    def write(self, event: Event, answer: Answer) -> bytes:
+        """The event's bytes: the original ones where nothing touched the answer."""
+
+    @abstractmethod
+    def refuse(self, event: Event, code: str, message: str) -> bytes:
+        """What the caller gets in the place of an event that was stopped; b"" drops it."""
+
+
 class Dialect(Protocol):
     """One wire format. Stateless; one instance serves all calls."""
 
@@ -393,7 +471,7 @@ class Dialect(Protocol):
         """Read a whole answer. Raises ValueError where it is not this dialect's."""
         ...
 
-    def open_stream(self, call: Call) -> AnswerStream:
+    def open_stream(self, call: Call) -> AnswerStream | MessageStream:
         """A reader for the streamed answer to `call`."""
         ...
 

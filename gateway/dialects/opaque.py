@@ -54,7 +54,7 @@ class OpaqueCall(Call):
 
     def __init__(self, body: bytes) -> None:
         super().__init__(Document(None, body))
-        self.billable = bool(body)
+        self.billable = self.readable_answer = bool(body)
         if body:
             self.unscannable = [Unscannable("body", Surface.USER, "body")]
 

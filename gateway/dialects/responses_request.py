@@ -64,7 +64,7 @@ class ResponsesCall(Call):
         super().__init__(document)
         self._document = document
         self.operation = operation
-        self.billable = operation != "count_tokens"
+        self.billable = self.readable_answer = operation != "count_tokens"
         self._capped = capped
         root: dict[str, Any] = document.root
         self._root = root

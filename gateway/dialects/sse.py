@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.dialects.base import Event
+from gateway.dialects.base import Event, Framing
 from gateway.errors import UpstreamError
 from gateway.verdict import Reason
 
@@ -144,6 +144,10 @@ def encode(data: bytes | str, name: str = "") -> bytes:
         data = data.decode("utf-8", "replace")
     lines = _TEXT_LINE_END.split(data)
     return head + "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
+
+
+SSE = Framing(EventReader, b": portcullis is reading ahead\n\n")
+"""Server-sent events; a comment keeps the connection alive."""
 
 
 def _whole(piece: bytes) -> Event | None:

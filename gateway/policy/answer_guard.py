@@ -14,9 +14,9 @@ from gateway.dialects.base import Answer, Surface, ToolCall, Unscannable
 from gateway.dialects.jsontext import JsonText
 from gateway.exchange import Exchange, ToolTrace
 from gateway.policy import wording
-from gateway.policy.content import ANSWER, Cache, ContentRules, effect, found
+from gateway.policy.content import Cache, ContentRules, effect, found
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.rule import Rule, overrides
+from gateway.policy.rule import Rule, call_of, overrides
 from gateway.policy.text_window import Seen
 from gateway.verdict import Action, Reason, Verdict
 
@@ -49,11 +49,12 @@ class AnswerRules:
         hold_calls: a rule may take out or change a tool call, so that calls are held back.
     """
 
-    __slots__ = ("content", "hold_calls", "idle", "may_stop", "only_look", "tools")
+    __slots__ = ("content", "hold_calls", "idle", "may_stop", "offers", "only_look", "tools")
 
     def __init__(self, rules: Iterable[Rule], content: ContentRules) -> None:
         self.content = content
         self.tools = tuple(rule for rule in rules if overrides(rule, "on_tool_call"))
+        self.offers = tuple(rule for rule in rules if overrides(rule, "on_offer"))
         self.idle = not self.tools and not content.rules
         self.hold_calls = any(not rule.shadow for rule in self.tools) or bool(
             self.holders(Surface.TOOL_CALL, readonly=False)
@@ -227,12 +228,15 @@ class AnswerGuard:
         """Content of an answer that no rule can read; the verdict that stops it, if any."""
         if not items:
             return None
-        return self._decide(self.rules.content.judge_unscannable(items, ANSWER))
+        anywhere = call_of(self.exchange).answer_surfaces
+        return self._decide(self.rules.content.judge_unscannable(items, anywhere))
 
     # --- whole answers ---
 
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
+        if answer.offers:
+            self._judge_offers(answer)
         texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
         self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
         self.finish()
@@ -245,6 +249,20 @@ class AnswerGuard:
         if answer.tool_calls:
             self._judge_calls(answer)
         return None
+
+    def _judge_offers(self, answer: Answer) -> None:
+        """Take out the tools that the agent must not see."""
+        for rule in self.rules.offers:
+            try:
+                found = rule.on_offer(self.exchange, answer.offers)
+            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+                self._decide((rule.failed(error),))
+                continue
+            if found is not None:
+                names, verdict = found
+                self._decide((verdict,))
+                if not rule.shadow:
+                    answer.remove_offers(names)
 
     def _judge_calls(self, answer: Answer) -> None:
         """Judge the calls of a whole answer; take out or change those that rules say."""

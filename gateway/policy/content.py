@@ -29,8 +29,6 @@ _ALL = frozenset({"body", "encoding"})
 REQUEST = frozenset(Surface)
 """An unread request, and the answer to it, which nobody reads then either, may have any."""
 
-ANSWER = frozenset({Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL})
-
 
 class Cache(Protocol):
     """Findings by text and detector version; see `detectors/scan_cache.py`."""

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from gateway.dialects.base import AnswerStream, Usage
-from gateway.exchange import Exchange
+from gateway.dialects.base import AnswerStream, MessageStream, ToolCall, Usage
+from gateway.exchange import Exchange, ToolTrace
 from gateway.policy.answer_guard import AnswerGuard, AnswerRules
 from gateway.policy.blocked_before import BlockedBefore
 from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.message_window import MessageWindow
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
 from gateway.state.store import Admission, Refusal, Store, StoreError
@@ -31,13 +32,14 @@ _MOST_PLANS = 256
 class _Plan:
     """Rules sorted out by what they have to be asked for, each in the order of stages."""
 
-    __slots__ = ("answer", "claiming", "content", "early", "late")
+    __slots__ = ("answer", "claiming", "content", "early", "late", "tools")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         judging = [rule for rule in rules if overrides(rule, "on_request")]
         self.early = [rule for rule in judging if rule.stage <= Stage.LIMITS]
         self.late = [rule for rule in judging if rule.stage > Stage.LIMITS]
         self.claiming = [rule for rule in rules if overrides(rule, "claims")]
+        self.tools = [rule for rule in rules if overrides(rule, "on_tool_call")]
         self.content = ContentRules(rule for rule in rules if isinstance(rule, ContentRule))
         self.answer = AnswerRules(rules, self.content)
 
@@ -65,16 +67,15 @@ class Pipeline:
 
         Returns the verdict that stops it, or None. Every verdict is in `exchange.verdicts`.
         """
-        if not self.rules:
-            return None
         plan = self._plan(exchange)
         stopped = self._ask(exchange, plan.early)
         if stopped is None and plan.claiming:
             stopped = await self._admit(exchange, plan.claiming, store)
         if stopped is None:
-            stopped = self._ask(exchange, plan.late)
+            stopped = self._ask(exchange, plan.late) or self._ask_tools(exchange, plan.tools)
         if stopped is None and plan.content.rules:
             stopped = await self._read(exchange, plan.content, store)
+        self._trace(exchange, stopped)
         if stopped is not None:
             await self.release(exchange, store)
             return stopped
@@ -103,6 +104,29 @@ class Pipeline:
             if stopped is not None:
                 return stopped
         return None
+
+    @staticmethod
+    def _ask_tools(exchange: Exchange, rules: Sequence[Rule]) -> Verdict | None:
+        """Judge the tools that the request itself runs."""
+        earlier: list[ToolCall] = []
+        for invoked in call_of(exchange).invokes:
+            for rule in rules:
+                try:
+                    verdict = rule.on_tool_call(exchange, invoked, earlier)
+                except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
+                    verdict = rule.failed(error)
+                if verdict is not None and (stopped := _decide(exchange, (verdict,))):
+                    return stopped
+            earlier.append(invoked)
+        return None
+
+    def _trace(self, exchange: Exchange, stopped: Verdict | None) -> None:
+        """What the record says of the tools that the request itself runs."""
+        call = call_of(exchange)
+        for invoked in call.invokes:
+            passed = None if stopped is not None else self._digest(call.arguments_now(invoked))
+            trace = ToolTrace(invoked.name, self._digest(invoked.arguments), passed)
+            exchange.tools.append(trace)
 
     async def _read(
         self, exchange: Exchange, content: ContentRules, store: Store
@@ -224,9 +248,14 @@ class Pipeline:
         """A judge for the answer of this exchange."""
         return AnswerGuard(exchange, self._plan(exchange).answer, self._cache, self._digest)
 
-    def window(self, exchange: Exchange, stream: AnswerStream) -> StreamWindow:
+    def window(
+        self, exchange: Exchange, stream: AnswerStream | MessageStream
+    ) -> StreamWindow | MessageWindow:
         """The window through which a streamed answer passes."""
-        return StreamWindow(stream, self.guard(exchange), exchange.id)
+        guard = self.guard(exchange)
+        if isinstance(stream, MessageStream):
+            return MessageWindow(stream, guard)
+        return StreamWindow(stream, guard, exchange.id)
 
 
 def _refused(exchange: Exchange, refusal: Refusal) -> Verdict:

@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from gateway.config.rule_options import RuleOptions
-from gateway.dialects.base import Call, ToolCall, Usage
+from gateway.dialects.base import Call, DeclaredTool, ToolCall, Usage
 from gateway.exchange import Exchange
 from gateway.state.store import Claim, Level, Refusal
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
@@ -94,11 +94,19 @@ class Rule:
     def on_tool_call(
         self, exchange: Exchange, call: ToolCall, earlier: Sequence[ToolCall]
     ) -> Verdict | None:
-        """Judge one call of the model before it reaches the agent.
+        """Judge one call of the model before it reaches the agent, or one that the request itself
+        runs (`Call.invokes`) before it reaches the tool.
 
-        `earlier` are the calls of the same answer that came before. BLOCK means: take this call
-        out; the rest of the answer goes on.
+        `earlier` are the calls of the same answer or request that came before. BLOCK means: take
+        this call out; the rest of an answer goes on, a request goes no further.
         """
+        return None
+
+    def on_offer(
+        self, exchange: Exchange, tools: Sequence[DeclaredTool]
+    ) -> tuple[frozenset[str], Verdict] | None:
+        """Which of the tools that a server says it has the agent must not see, and the verdict on
+        them; None where it may see them all."""
         return None
 
     # --- for the kinds ---

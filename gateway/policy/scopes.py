@@ -4,7 +4,8 @@ Rules of this file:
 - A store never sees a user's name or a session's id: values are digested with a key (HMAC), all
   scopes of a rule together, each with its length, so that no value can pose as two.
 - Models and tools are folded first: spelling one otherwise is no way to a fresh counter.
-- A call of an LLM has as many tools as it declares; it counts for each of them.
+- A call of an LLM has as many tools as it declares; it counts for each of them. A call of a tool
+  has the tools that it runs.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
     if scope == "tool":
         if exchange.call is None:
             return ()
-        return tuple(dict.fromkeys(fold(tool.name) for tool in exchange.call.tools))
+        named = exchange.call.invokes or exchange.call.tools
+        return tuple(dict.fromkeys(fold(tool.name) for tool in named))
     if scope == "upstream":
         return (exchange.target.upstream,) if exchange.target is not None else ()
     value: str = getattr(exchange.identity, scope)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.dialects.base import Dialect
-from gateway.dialects.registry import DIALECTS, caller_dialect
+from gateway.dialects.registry import caller_dialect
 from gateway.errors import CallerError, GatewayError, OwnError
 from gateway.exchange import Exchange
 from gateway.identity.tenant import identify, is_stripped
@@ -105,7 +105,7 @@ class Handler:
             )
         _check_sender(request, live)
         exchange.target = live.router.route(request)
-        exchange.dialect = DIALECTS[exchange.target.dialect]
+        exchange.dialect = live.router.dialect(exchange.target)
         exchange.identity = identify(
             request.headers,
             live.keys,

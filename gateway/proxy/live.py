@@ -12,6 +12,13 @@ from gateway.upstream.client import Timeouts
 from gateway.upstream.prices import Prices
 from gateway.upstream.router import Router
 
+_KEY_HEADERS = {
+    "anthropic": "x-api-key",
+    "azure_openai": "api-key",
+    "gemini": "x-goog-api-key",
+}
+"""Where a provider wants its key, if not in `Authorization`."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPlan:
@@ -53,8 +60,6 @@ def upstream_plan(file: PolicyFile, name: str) -> UpstreamPlan:
     credential = None
     if options.credential is not None and options.credential.get_secret_value():
         secret = options.credential.get_secret_value()
-        if options.provider == "anthropic":
-            credential = ("x-api-key", secret)
-        else:
-            credential = ("authorization", f"Bearer {secret}")
+        header = _KEY_HEADERS.get(options.provider)
+        credential = (header, secret) if header else ("authorization", f"Bearer {secret}")
     return UpstreamPlan(options.url, credential, Timeouts(read=options.timeout))

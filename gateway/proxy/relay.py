@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from gateway.dialects.base import Answer, AnswerStream
-from gateway.dialects.sse import EventReader
+from gateway.dialects.base import Answer, Call, Framing
+from gateway.dialects.sse import SSE
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.message import Reply, UpstreamReply
 from gateway.policy.answer_guard import AnswerGuard
+from gateway.policy.message_window import MessageWindow
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.stream_window import StreamWindow
 from gateway.proxy import headers as header_rules
@@ -28,7 +29,8 @@ from gateway.verdict import Reason, Verdict
 KEEP_ALIVE = 15.0
 """Seconds of silence, while something is held back, after which a comment is sent."""
 
-_COMMENT = b": portcullis is reading ahead\n\n"
+
+Window = StreamWindow | MessageWindow
 
 
 class Relay:
@@ -44,8 +46,9 @@ class Relay:
         try:
             if exchange.call.dialect == "opaque":
                 return self._pass_unread(exchange, answer)
-            if answer.headers.get("content-type").startswith("text/event-stream"):
-                return await self._stream(exchange, pipeline, answer)
+            framing = _framing(exchange.call, answer)
+            if framing is not None:
+                return await self._stream(exchange, pipeline, answer, framing)
             return await self._whole(exchange, pipeline, answer)
         except BaseException:
             answer.close()
@@ -57,7 +60,9 @@ class Relay:
         body = await answer.read()
         exchange.mark("answer")
         reply = Reply(answer.status, header_rules.to_caller(answer.headers), body)
-        if answer.status < 300 and exchange.call is not None and exchange.call.billable:
+        call = exchange.call
+        assert call is not None
+        if call.readable_answer and (answer.status < 300 or call.reads_errors):
             guard = pipeline.guard(exchange)
             encoding = answer.headers.get("content-encoding")
             decoded = self._decode(exchange, reply, encoding, guard)
@@ -109,17 +114,18 @@ class Relay:
 
     # --- streams ---
 
-    async def _stream(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
+    async def _stream(
+        self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply, framing: Framing
+    ) -> Reply:
         assert exchange.dialect is not None and exchange.call is not None
         exchange.streamed = True
         exchange.status = answer.status
         unpacker = StreamUnpacker(answer.headers.get("content-encoding"))
         if not unpacker.readable:
             return self._pass_encoded(exchange, pipeline, answer)
-        stream = exchange.dialect.open_stream(exchange.call)
-        window = pipeline.window(exchange, stream)
+        window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         packed = not unpacker.plain and not pipeline.rules  # then it passes as it came
-        pieces = self._pieces(exchange, answer, stream, window, unpacker, packed)
+        pieces = self._pieces(exchange, answer, framing, window, unpacker, packed)
         first = await anext(pieces, b"")
         exchange.mark_first_byte()
         if window.blocked is not None and not window.begun:
@@ -135,14 +141,15 @@ class Relay:
         self,
         exchange: Exchange,
         answer: UpstreamReply,
-        stream: AnswerStream,
-        window: StreamWindow,
+        framing: Framing,
+        window: Window,
         unpacker: StreamUnpacker,
         packed: bool,
     ) -> AsyncGenerator[bytes, None]:
         """Upstream's bytes through the window, never empty; the exchange is closed before the
         last of them."""
-        events = EventReader()
+        events = framing.reader()
+        stream = window.stream
         try:
             piece = b"-"
             while piece and window.blocked is None:
@@ -150,9 +157,10 @@ class Relay:
                     async with asyncio.timeout(self.keep_alive if window.waits else None):
                         piece = await answer.next_piece()
                 except TimeoutError:
-                    out = window.open() + _COMMENT
+                    out = window.open() + framing.keep_alive
                     exchange.bytes_out += len(out)
-                    yield out
+                    if out:
+                        yield out
                     continue
                 found = events.feed(unpacker.feed(piece)) if piece else events.end()
                 out = b"".join([window.feed(event) for event in found])
@@ -162,33 +170,31 @@ class Relay:
                     out = piece
                 exchange.bytes_out += len(out)
                 if stream.finished or not piece or window.blocked is not None:
-                    await self._finish(exchange, stream, window)
+                    await self._finish(exchange, window)
                 if out:
                     yield out
         except Exception as error:
             if exchange.bytes_out:  # the head is sent: all that is left is to break off
-                await self._broken(exchange, error, stream, window)
+                await self._broken(exchange, error, window)
             raise
         except (GeneratorExit, asyncio.CancelledError):
-            self._collect(exchange, stream, window)
+            self._collect(exchange, window)
             self._closer.cancelled(exchange)
             raise
         finally:
             answer.close()
 
-    async def _broken(
-        self, exchange: Exchange, error: Exception, stream: AnswerStream, window: StreamWindow
-    ) -> None:
+    async def _broken(self, exchange: Exchange, error: Exception, window: Window) -> None:
         """The stream broke in the middle: upstream's fault, or ours."""
         theirs = isinstance(error, UpstreamError)
         exchange.reason = error.reason if isinstance(error, GatewayError) else Reason.INTERNAL_ERROR
         exchange.outcome = "upstream_failed" if theirs else "failed"
         try:
-            self._collect(exchange, stream, window)
+            self._collect(exchange, window)
         finally:
             await self._closer.close(exchange)
 
-    async def _finish(self, exchange: Exchange, stream: AnswerStream, window: StreamWindow) -> None:
+    async def _finish(self, exchange: Exchange, window: Window) -> None:
         """The answer is complete, or stopped: close the exchange before its last bytes leave.
 
         A stream that was stopped before its first byte is closed with the reply made for it.
@@ -196,7 +202,7 @@ class Relay:
         if exchange.closed:
             return
         exchange.mark("answer")
-        self._collect(exchange, stream, window)
+        self._collect(exchange, window)
         if window.blocked is not None:
             if not window.begun:
                 return
@@ -205,9 +211,10 @@ class Relay:
         await self._closer.close(exchange)
 
     @staticmethod
-    def _collect(exchange: Exchange, stream: AnswerStream, window: StreamWindow) -> None:
+    def _collect(exchange: Exchange, window: Window) -> None:
         """Take what the stream told about itself to the exchange."""
         window.finish()
+        stream = window.stream
         exchange.model_served = stream.model
         exchange.answer_id = stream.id
         exchange.text_out = window.text_out
@@ -262,6 +269,14 @@ class Relay:
             raise
         finally:
             answer.close()
+
+
+def _framing(call: Call, answer: UpstreamReply) -> Framing | None:
+    """How the events of a streamed answer are told apart; None for a whole answer."""
+    media = answer.headers.get("content-type").partition(";")[0].strip().lower()
+    if media == "text/event-stream":
+        return SSE
+    return call.framings.get(media) if answer.status < 300 else None
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

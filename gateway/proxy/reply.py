@@ -43,9 +43,8 @@ def for_error(exchange: Exchange, error: GatewayError, dialect: Dialect) -> Repl
     message = error.message
     if exchange.id not in message:
         message = f"{message} Reference {exchange.id}."
-    body = dialect.error_body(error.status, error.reason.value, message, exchange.id)
     exchange.reason = error.reason
-    return Reply(error.status, headers, body)
+    return _told(exchange, error.status, headers, error.reason, message, dialect)
 
 
 def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str) -> Reply:
@@ -63,8 +62,21 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         if verdict.reason in _OWN_FAILURE:
             status = 503
     exchange.reason = verdict.reason
-    body = dialect.error_body(status, verdict.reason.value, message, exchange.id)
-    return Reply(status, headers, body)
+    return _told(exchange, status, headers, verdict.reason, message, dialect)
+
+
+def _told(
+    exchange: Exchange,
+    status: int,
+    headers: Headers,
+    reason: Reason,
+    message: str,
+    dialect: Dialect,
+) -> Reply:
+    """As a normal answer, where the dialect tells its callers so; else as its error."""
+    if exchange.call is not None and (body := exchange.call.refused(reason.value, message)):
+        return Reply(200, headers, body)
+    return Reply(status, headers, dialect.error_body(status, reason.value, message, exchange.id))
 
 
 def _limits(exchange: Exchange) -> list[RateLimit]:

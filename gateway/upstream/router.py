@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import unquote
 
-from gateway.dialects.registry import dialect_for
+from gateway.dialects.base import Dialect
+from gateway.dialects.registry import DIALECTS, dialect_for
 from gateway.errors import CallerError
 from gateway.exchange import Target
 from gateway.message import Request
@@ -51,6 +52,10 @@ class Router:
         if not mark:
             return target
         return Target(target.upstream, target.provider, target.dialect, f"{target.path}?{query}")
+
+    def dialect(self, target: Target) -> Dialect:
+        """What reads a call to a target that `route` found."""
+        return DIALECTS[target.dialect]
 
     def _find(self, method: str, path: str, anthropic: bool) -> Target:
         first, slash, rest = path.lstrip("/").partition("/")

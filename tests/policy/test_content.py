@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.base import Surface, Unscannable
-from gateway.policy.content import ANSWER, REQUEST, ContentRules, Edit, effect, splice
+from gateway.dialects.base import Call, Surface, Unscannable
+from gateway.policy.content import REQUEST, ContentRules, Edit, effect, splice
 from gateway.testing import make_call
 from gateway.verdict import Action, Mode, Reason, Verdict
 from tests.policy.fakes import Broken, DictCache, FakeRule, Words
@@ -244,5 +244,5 @@ def test_a_body_that_nobody_can_read_may_hold_any_surface() -> None:
     for surface in Surface:
         assert unread(bad(FLAG, surfaces=[surface.value]), body)
     answer = Unscannable("body", Surface.OUTPUT, "answer")
-    assert unread(bad(FLAG, surfaces=["tool_call"]), answer, anywhere=ANSWER)
-    assert not unread(bad(FLAG, surfaces=["user"]), answer, anywhere=ANSWER)
+    assert unread(bad(FLAG, surfaces=["tool_call"]), answer, anywhere=Call.answer_surfaces)
+    assert not unread(bad(FLAG, surfaces=["user"]), answer, anywhere=Call.answer_surfaces)

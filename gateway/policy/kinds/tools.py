@@ -117,7 +117,18 @@ class ToolsRule(Rule):
                 return True
         return bool(members) and all(map(allow.has, members))
 
-    # --- what the model calls ---
+    # --- what a server offers ---
+
+    def on_offer(
+        self, exchange: Exchange, tools: Sequence[DeclaredTool]
+    ) -> tuple[frozenset[str], Verdict] | None:
+        denied = frozenset(tool.name for tool in tools if self._forbids_tool(tool))
+        if not denied:
+            return None
+        what = f"took forbidden tools out of the server's list: {listed(sorted(denied))}"
+        return denied, self.verdict(Action.REWRITE, Reason.TOOL_DENIED, what)
+
+    # --- what the model calls, or the request runs ---
 
     def on_tool_call(
         self, exchange: Exchange, call: ToolCall, earlier: Sequence[ToolCall]
@@ -147,7 +158,11 @@ class ToolsRule(Rule):
         if limits.answer is not None and here > limits.answer:
             what = f"lets an answer make {limits.answer} tool calls, and this is call {here}"
             instead = "Make fewer calls at a time."
-        elif limits.run is not None and (run := _calls_of_run(request) + here) > limits.run:
+        elif (
+            limits.run is not None
+            and not request.invokes
+            and (run := _calls_of_run(request) + here) > limits.run
+        ):
             what = (
                 f"lets the agent make {limits.run} tool calls for one human message, and this is"
                 f" call {run}"
@@ -158,8 +173,8 @@ class ToolsRule(Rule):
         return self.verdict(Action.BLOCK, Reason.TOOL_LIMIT, what, instead=instead)
 
     def _undeclared(self, call: ToolCall, request: Call) -> Verdict | None:
-        if self._unknown == "allow" or _is_declared(call, request.tools):
-            return None
+        if self._unknown == "allow" or request.invokes or _is_declared(call, request.tools):
+            return None  # a request that runs a tool declares none: its server knows its own
         what = f"does not know the tool {shown(call.name)!r}: the request did not declare it"
         if self._unknown == "flag":
             return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
