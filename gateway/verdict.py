@@ -49,6 +49,7 @@ class Reason(StrEnum):
     TOOL_DENIED = "tool_denied"
     TOOL_UNKNOWN = "tool_unknown"
     TOOL_LIMIT = "tool_limit"
+    TOOL_BUSY = "tool_busy"
     LOOP_DETECTED = "loop_detected"
     SCOPE_MISSING = "scope_missing"
     # a rule or what it leans on could not do its work
@@ -66,10 +67,12 @@ class Reason(StrEnum):
     # what was sent cannot be read
     BODY_MALFORMED = "body_malformed"
     BODY_TOO_LARGE = "body_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
     DUPLICATE_KEY = "duplicate_key"
     LONE_SURROGATE = "lone_surrogate"
     ENCODING_UNSUPPORTED = "encoding_unsupported"
     UPSTREAM_UNKNOWN = "upstream_unknown"
+    PATH_AMBIGUOUS = "path_ambiguous"
     # the other side, and ourselves
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_TIMEOUT = "upstream_timeout"

@@ -107,12 +107,14 @@ class Unscannable:
 class DeclaredTool:
     """A tool that the request declares. `hosted`: the provider runs it, `name` is its type.
 
-    `covers` are further names that calls to it may bear (a hosted toolset).
+    `covers` are further names that calls to it may bear (a hosted toolset). `texts` is what a
+    server says of a tool that it offers: a rule that blocks there takes out this one tool.
     """
 
     name: str
     hosted: bool = False
     covers: tuple[str, ...] = ()
+    texts: Sequence[Segment] = ()
 
 
 @dataclass(slots=True)
@@ -120,7 +122,8 @@ class ToolCall:
     """A tool call of the model. `arguments` is the raw JSON text as the provider sent it.
 
     `key` identifies it inside its own answer (index, item id), `id` is the provider's id.
-    `hosted`: the provider runs it by itself.
+    `hosted`: the provider runs it by itself. `unknown`: nobody declared it, where a request runs a
+    tool itself (a path of an HTTP upstream that is no tool of it).
     """
 
     id: str
@@ -128,6 +131,7 @@ class ToolCall:
     arguments: str
     key: str = ""
     hosted: bool = False
+    unknown: bool = False
 
 
 class StepKind(StrEnum):
@@ -191,9 +195,19 @@ class Call(ABC):
         answer_surfaces: what surfaces an answer of this dialect can have, for one that nobody can
             read.
         framings: what a streamed answer looks like besides server-sent events, by media type.
+        party: who would have got the request, as in "Nothing was sent to the provider".
+        endless: its answer is a stream without an end of its own: no silence is too long for it,
+            and a drain ends it at once.
+        rewrites_answer: the dialect itself changes answers, so that they must come readable.
         max_output: output tokens asked for, None where the request does not say.
         choices: how many answers are asked for (`n`); output is bounded by choices * max_output.
         input_bound: no provider counts more input tokens than this (see `input_bound()`).
+        deferred: the provider may answer before it has done the work, so that the answer need not
+            tell what it used: what was reserved is charged in full then.
+        batched: it is charged at the provider's price for batches.
+        knows_tools: whether `tools` are those that the model could call. Of an answer that was
+            made earlier the request need not say.
+        place: where it stands in the batch that it came in.
     """
 
     dialect: str
@@ -205,9 +219,14 @@ class Call(ABC):
         {Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL}
     )
     framings: Mapping[str, Framing] = {}
+    deferred: bool = False
+    batched: bool = False
+    knows_tools: bool = True
+    place: str = ""
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.members: Sequence[Call] = ()  # the requests of a batch: rules judge each of them
         self.model = ""
         self.stream = False
         self.max_output: int | None = None
@@ -226,6 +245,14 @@ class Call(ABC):
     @abstractmethod
     def encode(self) -> bytes:
         """The body to send: the caller's own bytes unless something was changed."""
+
+    def target(self) -> str | None:
+        """The raw path and query to send, where rules changed them; None: as they came."""
+        return None
+
+    def heard(self, status: int, headers: Headers) -> None:
+        """Note the head of the answer, before it is decoded: dialects whose answers are of many
+        media types read them by it."""
 
     def set_max_output(self, tokens: int) -> None:
         """Write an output cap into the request, in the field this model takes."""
@@ -246,15 +273,26 @@ class Call(ABC):
         """Take declared tools out of the request, and a tool_choice that named one."""
         raise NotImplementedError
 
+    def gather(self) -> None:
+        """Take up what the rules on requests have left of the `members`."""
+
     def arguments_now(self, invoked: ToolCall) -> str:
         """The arguments of one of `invokes` as they go upstream, after what rules rewrote."""
         return invoked.arguments
 
-    def refused(self, code: str, message: str) -> bytes | None:
-        """The body of a normal answer (status 200) that says that this call was stopped.
+    def mend_headers(self, headers: Headers) -> None:
+        """Carry what rules rewrote into the headers that repeat it, before they go upstream."""
 
-        None where the dialect says so with a status and `error_body`.
+    def refused(self, code: str, message: str) -> tuple[int, bytes] | None:
+        """Status and body of a normal answer that says that this call was stopped.
+
+        None where the dialect says so with an error's status and `error_body`.
         """
+        return None
+
+    def failed(self, code: str, message: str) -> bytes | None:
+        """The body of an error that answers this very call (it bears its id); None where
+        `Dialect.error_body` says all there is to say."""
         return None
 
     def input_bound(self) -> int:
@@ -272,10 +310,20 @@ class Call(ABC):
 
 
 class Answer(ABC):
-    """A decoded whole (not streamed) answer."""
+    """A decoded whole (not streamed) answer.
+
+    Attributes:
+        earlier: it gives back what was said before. The calls in it are history: they are read as
+            text and not judged as calls.
+        inside: answers that this one holds (the results of a batch), whose texts are among its
+            own and whose calls are judged answer by answer.
+    """
+
+    earlier: bool = False
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.inside: Sequence[Answer] = ()
         self.segments: list[Segment] = []
         self.unscannable: list[Unscannable] = []
         self.tool_calls: list[ToolCall] = []

@@ -1,0 +1,129 @@
+"""The tools of an upstream: which one a request runs, what a call of it costs and how it is called.
+
+Of an HTTP upstream they are known by method and path, of an MCP upstream by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.dialects.base import ToolCall
+from gateway.dialects.http_tool_path import PathTemplate, readings
+from gateway.errors import CallerError
+from gateway.policy.names import fold
+from gateway.verdict import Reason
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What the policy file says of one tool.
+
+    Attributes:
+        methods: the methods that run it, None: any.
+        path: the paths that run it; None for a tool that is known by its name only.
+        price: nano-dollars that a call costs, None: nothing that is counted.
+        timeout: seconds of silence after which a call is given up, None: the upstream's.
+        concurrency: calls that may run at once in each worker, None: any number.
+    """
+
+    name: str
+    methods: frozenset[str] | None = None
+    path: PathTemplate | None = None
+    price: int | None = None
+    timeout: float | None = None
+    concurrency: int | None = None
+
+    def takes(self, method: str) -> bool:
+        """Whether a method runs it. HEAD asks for what GET would answer."""
+        if self.methods is None or method in self.methods:
+            return True
+        return method == "HEAD" and "GET" in self.methods
+
+
+class ToolTable:
+    """The tools of one upstream. Immutable."""
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self.tools = tuple(tools)
+        self._by_name = {fold(tool.name): tool for tool in reversed(self.tools)}
+        self._by_count: dict[int, list[Tool]] = {}
+        self._open: list[Tool] = []
+        for tool in sorted(self.tools, key=_specific):
+            if tool.path is None:
+                continue
+            count = tool.path.count
+            (self._open if count is None else self._by_count.setdefault(count, [])).append(tool)
+
+    def __bool__(self) -> bool:
+        return bool(self.tools)
+
+    def named(self, name: str) -> Tool | None:
+        """The tool of a name, spelled in whatever way."""
+        return self._by_name.get(fold(name))
+
+    def find(self, method: str, path: str) -> Tool | None:
+        """The tool that a request to a raw path runs; None where it is none of these.
+
+        Raises:
+            CallerError: servers may read the path in two ways, as two different tools.
+        """
+        if not self._by_count and not self._open:
+            return None
+        method = method.upper()
+        exact, plain, decoded = readings(path)
+        found = self._look_up(method, exact, False)
+        if (
+            self._look_up(method, plain, True) is not found
+            or self._look_up(method, decoded, True) is not found
+        ):
+            raise CallerError(
+                Reason.PATH_AMBIGUOUS,
+                "This path can be read in two ways, as two different tools. Nothing was sent to the "
+                "tool. Write it plainly: no escaped slashes, empty or dot segments, and capitals "
+                "as the tool has them.",
+            )
+        return found
+
+    def _look_up(self, method: str, segments: Sequence[str], folded: bool) -> Tool | None:
+        fixed = self._by_count.get(len(segments), ())
+        for tool in (*fixed, *self._open) if self._open else fixed:
+            assert tool.path is not None
+            if tool.takes(method) and tool.path.match(segments, folded=folded) is not None:
+                return tool
+        return None
+
+    def of(self, invoked: Sequence[ToolCall]) -> Tool | None:
+        """The tool that a call runs, where it is one and known."""
+        if not self._by_name or len(invoked) != 1 or invoked[0].unknown:
+            return None
+        return self.named(invoked[0].name)
+
+    def price(self, invoked: Sequence[ToolCall]) -> int | None:
+        """What running these tools costs, in nano-dollars; None where none of them has a price."""
+        if not self._by_name:
+            return None
+        found = [self.named(call.name) for call in invoked if not call.unknown]
+        prices = [tool.price for tool in found if tool is not None and tool.price is not None]
+        return sum(prices) if prices else None
+
+
+def _specific(tool: Tool) -> tuple[object, bool, bool]:
+    """Sorts the most specific tool first: by its path, then a method of its own before any."""
+    rank = tool.path.rank if tool.path is not None else ()
+    get = tool.methods is not None and "HEAD" not in tool.methods
+    return rank, tool.methods is None, get
+
+
+NO_TOOLS = ToolTable()
+
+
+def same_requests(one: Tool, other: Tool) -> bool:
+    """Whether two tools are run by the same requests, with nothing to tell them apart."""
+    if one.path is None or other.path is None or one.path.shape != other.path.shape:
+        return False
+    if one.methods is None or other.methods is None:
+        return one.methods is other.methods
+    return not one.methods.isdisjoint(other.methods)
