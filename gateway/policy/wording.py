@@ -32,12 +32,12 @@ UNREAD_WORDS = {
 """What `Unscannable.what` is called in a sentence."""
 
 
-def refused(verdict: Verdict, reference: str) -> str:
-    """Why a request was stopped before the provider saw it."""
+def refused(verdict: Verdict, reference: str, party: str = "provider") -> str:
+    """Why a request was stopped before the provider (the tool, the server) saw it."""
     verb = "is holding back" if verdict.action is Action.THROTTLE else "blocked"
     return _sentences(
         f"Portcullis {verb} this request: rule {verdict.rule} {verdict.what}",
-        "Nothing was sent to the provider",
+        f"Nothing was sent to the {party}",
         verdict.instead,
         f"Reference {reference}",
     )

@@ -24,7 +24,8 @@ _OWN_FAILURE = frozenset({Reason.RULE_FAILED, Reason.STORE_UNAVAILABLE, Reason.A
 
 def for_verdict(exchange: Exchange, verdict: Verdict, dialect: Dialect) -> Reply:
     """The reply to a request that a rule stopped before the provider saw it."""
-    message = wording.refused(verdict, exchange.id)
+    party = exchange.call.party if exchange.call is not None else "provider"
+    message = wording.refused(verdict, exchange.id, party)
     return _reply(exchange, verdict, dialect, message)
 
 
@@ -62,6 +63,11 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         if verdict.reason in _OWN_FAILURE:
             status = 503
     exchange.reason = verdict.reason
+    if exchange.call is not None and (told := exchange.call.refused(verdict.reason, message)):
+        status, body = told
+        if not body:
+            headers.remove("content-type")
+        return Reply(status, headers, body)
     return _told(exchange, status, headers, verdict.reason, message, dialect)
 
 
@@ -73,10 +79,11 @@ def _told(
     message: str,
     dialect: Dialect,
 ) -> Reply:
-    """As a normal answer, where the dialect tells its callers so; else as its error."""
-    if exchange.call is not None and (body := exchange.call.refused(reason.value, message)):
-        return Reply(200, headers, body)
-    return Reply(status, headers, dialect.error_body(status, reason.value, message, exchange.id))
+    """As an error in the dialect's shape, one that answers this very call where it can."""
+    body = exchange.call.failed(reason.value, message) if exchange.call is not None else None
+    if body is None:
+        body = dialect.error_body(status, reason.value, message, exchange.id)
+    return Reply(status, headers, body)
 
 
 def _limits(exchange: Exchange) -> list[RateLimit]:
