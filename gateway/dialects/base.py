@@ -219,6 +219,9 @@ class Call(ABC):
         {Surface.OUTPUT, Surface.REASONING, Surface.TOOL_CALL}
     )
     framings: Mapping[str, Framing] = {}
+    party: str = "provider"
+    endless: bool = False
+    rewrites_answer: bool = False
     deferred: bool = False
     batched: bool = False
     knows_tools: bool = True
