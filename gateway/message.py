@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 class Headers:
@@ -82,25 +83,73 @@ class Headers:
 
 @dataclass(slots=True)
 class Request:
-    """One request as it came: `target` is the raw path and query, `body` the raw bytes."""
+    """One request as it came: `target` is the raw path and query, `body` the raw bytes.
+
+    `switches`: it asks for another protocol (CONNECT, a WebSocket) and its connection can be handed
+    over with a `Switch`.
+    """
 
     method: str
     target: str
     headers: Headers
     body: bytes = b""
+    switches: bool = False
 
     @property
     def path(self) -> str:
         return self.target.partition("?")[0]
 
 
+class Duplex(Protocol):
+    """Bytes both ways over a connection that is no longer HTTP. One reader, any number of writers.
+
+    `read` and `write` raise ConnectionError where the connection broke; both may be cancelled and
+    lose nothing.
+    """
+
+    async def read(self) -> bytes:
+        """What has come, b"" once the other side said that nothing more will."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over; waits while too many of them have not left."""
+        ...
+
+    def end(self) -> None:
+        """Say that nothing more will be written; reading goes on."""
+        ...
+
+    def close(self) -> None:
+        """End the connection once everything written has left."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection at once, both ways."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A reply's body that takes the caller's connection over, once the head has left.
+
+    `run` is called in any case, with a broken duplex where the caller is gone; the connection ends
+    with it.
+    """
+
+    run: Callable[[Duplex], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Reply:
-    """What the caller gets. A body that is an iterator is streamed, piece by piece."""
+    """What the caller gets. A body that is an iterator is streamed, piece by piece.
+
+    `phrase` stands behind the status; "": the usual one.
+    """
 
     status: int
     headers: Headers = field(default_factory=Headers)
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterator[bytes] | Switch = b""
+    phrase: str = ""
 
 
 @dataclass(slots=True)
@@ -110,7 +159,8 @@ class UpstreamReply:
     `read()` gives the whole body (raises UpstreamError over the limit or on a broken
     connection), `next_piece()` gives it as it comes, b"" at its end (cancelling it loses
     nothing), `close()` ends the connection without reading the rest. The bytes are as on the
-    wire: a content-encoding is kept.
+    wire: a content-encoding is kept. `duplex` is the connection itself, where upstream agreed to
+    another protocol (status 101).
     """
 
     status: int
@@ -118,3 +168,4 @@ class UpstreamReply:
     read: Callable[[], Awaitable[bytes]]
     next_piece: Callable[[], Awaitable[bytes]]
     close: Callable[[], None]
+    duplex: Duplex | None = None

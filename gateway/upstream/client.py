@@ -156,6 +156,44 @@ class Client:
             close=answer.close,
         )
 
+    async def switch(
+        self,
+        base: str,
+        target: str,
+        headers: Headers,
+        upgrade: Headers,
+        timeouts: Timeouts,
+        max_answer: int,
+    ) -> UpstreamReply:
+        """Ask for another protocol with a GET on a fresh connection.
+
+        Args:
+            upgrade: the headers that ask for it (`Upgrade`, `Connection`, `Sec-WebSocket-Key`).
+
+        Returns:
+            A reply whose `duplex` is there where upstream agreed; its owner ends it.
+
+        Raises:
+            UpstreamError: as `send`.
+        """
+        pool = self._pool(base)
+        asked = Headers([*headers.items, *upgrade.items])
+        data = _encode("GET", pool.origin, target, asked, b"")
+        try:
+            connection = await pool.connect(timeouts.connect)
+            answer = connection.request(data, no_body=False, timeout=timeouts.read, may_switch=True)
+            await answer.head()
+        except (OSError, BrokenError) as error:
+            raise _upstream_error(error, timeouts) from error
+        return UpstreamReply(
+            answer.status,
+            Headers(answer.headers),
+            read=partial(_read, answer, timeouts, max_answer),
+            next_piece=partial(_next_piece, answer, timeouts),
+            close=answer.close,
+            duplex=answer.duplex,
+        )
+
     def _pool(self, base: str) -> _Pool:
         pool = self._pools.get(base)
         if pool is None:

@@ -19,6 +19,8 @@ from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from gateway.duplex import DuplexProtocol, TransportDuplex
+
 HIGH_WATER = 256 * 1024
 """Bytes of an answer that are kept before the socket is paused."""
 
@@ -40,7 +42,7 @@ class Incoming:
     It is also what the parser calls back; the connection below feeds the parser.
     """
 
-    def __init__(self, connection: Connection, *, no_body: bool) -> None:
+    def __init__(self, connection: Connection, *, no_body: bool, may_switch: bool = False) -> None:
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.complete = False
@@ -48,8 +50,10 @@ class Incoming:
         self.buffered = 0
         self.keep_alive = False
         self.error: BaseException | None = None
+        self.duplex: TransportDuplex | None = None  # after a switch of protocols
         self._connection: Connection | None = connection
         self._no_body = no_body
+        self._may_switch = may_switch
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self.parser: Any = HttpResponseParser(self)
@@ -139,7 +143,10 @@ class Incoming:
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
         if status == 101:
-            raise ValueError("it switched to another protocol, which nobody asked for")
+            if not self._may_switch or not self.parser.should_upgrade():
+                raise ValueError("it switched to another protocol, which nobody asked for")
+            self.status, self.begun = status, True
+            return  # the parser stops here: what follows is no HTTP
         if 100 <= status < 200:
             self.headers = []  # an interim answer: the real one follows
             return
@@ -175,15 +182,18 @@ class Connection(asyncio.Protocol):
         self._ended = False  # and `done` knows it
         self._idle_since = 0.0
 
-    def request(self, data: bytes, *, no_body: bool, timeout: float) -> Incoming:
+    def request(
+        self, data: bytes, *, no_body: bool, timeout: float, may_switch: bool = False
+    ) -> Incoming:
         """Send a whole request.
 
         Args:
             no_body: its answer has none (HEAD).
             timeout: seconds of silence after which the connection is given up.
+            may_switch: it asks for another protocol; the answer has a `duplex` where it gets it.
         """
         assert self._transport is not None
-        self._answer = answer = Incoming(self, no_body=no_body)
+        self._answer = answer = Incoming(self, no_body=no_body, may_switch=may_switch)
         self._timeout = timeout
         self._head_bytes = 0
         self._heard = self._loop.time()
@@ -236,7 +246,10 @@ class Connection(asyncio.Protocol):
         self._heard = self._loop.time()
         try:
             answer.parser.feed_data(data)
-        except HttpParserUpgrade:
+        except HttpParserUpgrade as upgrade:
+            if answer.status == 101:
+                self._switch(answer, data[upgrade.args[0] :])
+                return
             self._fail(answer, "it switched to another protocol")
         except (HttpParserError, ValueError) as error:
             self._fail(answer, f"its answer is not HTTP ({type(error).__name__})")
@@ -259,6 +272,20 @@ class Connection(asyncio.Protocol):
         elif answer is not None:
             answer.wake()
         self.abort()
+
+    def _switch(self, answer: Incoming, rest: bytes) -> None:
+        """The connection is no longer HTTP, and no longer ours: hand it to a duplex."""
+        transport, self._transport = self._transport, None
+        assert transport is not None
+        protocol = DuplexProtocol()
+        protocol.connection_made(transport)
+        transport.set_protocol(protocol)
+        if rest:
+            protocol.data_received(rest)
+        answer.duplex, answer.complete = protocol.duplex, True
+        self.closed = True  # as far as the pool is concerned
+        self.abort()
+        answer.wake()
 
     def _fail(self, answer: Incoming, why: str) -> None:
         answer.keep_alive = False

@@ -32,7 +32,7 @@ IO = (
 # One file a side of the data path, so that either can be exchanged; admin and the test helpers
 # have servers of their own.
 KNOW_HTTP = (
-    "gateway.proxy.server",
+    "gateway.proxy.connection",
     "gateway.upstream.connection",
     "gateway.admin.listener",
     "gateway.testing.provider",
@@ -48,6 +48,7 @@ PLACES = (
     *STATIONS,
     *(f"gateway.{name}" for name in ("dialects", "detectors")),
     *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors", "keyed")),
+    *(f"gateway.{name}" for name in ("duplex", "websocket")),
 )
 SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control")
 
