@@ -14,9 +14,9 @@ from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit
 from gateway.dialects.jsondoc import parse_answer, parse_object
 from gateway.dialects.paths import plain_path
 from gateway.message import Headers, Request
+from gateway.verdict import Reason
 
 _TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     402: "billing_error",
     403: "permission_error",
@@ -30,6 +30,25 @@ _TYPES = {
     529: "overloaded_error",
 }
 """Error types by status, as the API's reference lists them ("Errors")."""
+
+BLOCKED = "policy_blocked"
+"""The type of what a rule stopped. Claude Code takes it as a gateway's last word: it shows the
+message and asks no more. After other 400s it leaves out one beta feature after the other and asks
+again, six times in all (measured, 2.1.329)."""
+
+_OTHER_400 = {
+    Reason.BUDGET_EXCEEDED.value: "billing_error",  # as final to Claude Code as `BLOCKED`
+    **dict.fromkeys(
+        (
+            Reason.BODY_MALFORMED.value,
+            Reason.DUPLICATE_KEY.value,
+            Reason.LONE_SURROGATE.value,
+            Reason.ENCODING_UNSUPPORTED.value,
+        ),
+        "invalid_request_error",
+    ),
+}
+"""What no rule stopped for its content, by its code."""
 
 
 class AnthropicMessages:
@@ -54,7 +73,10 @@ class AnthropicMessages:
 
     def error_body(self, status: int, code: str, message: str, request_id: str) -> bytes:
         """The API's error object; `code` is ours, and stands where the SDKs show it."""
-        kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        if status == 400:
+            kind = _OTHER_400.get(code, BLOCKED)
+        else:
+            kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return orjson.dumps(
             {
                 "type": "error",

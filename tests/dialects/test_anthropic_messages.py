@@ -56,7 +56,7 @@ def test_other_bodies_are_no_answers() -> None:
 @pytest.mark.parametrize(
     ("status", "error", "kind"),
     [
-        (400, anthropic.BadRequestError, "invalid_request_error"),
+        (400, anthropic.BadRequestError, "policy_blocked"),
         (401, anthropic.AuthenticationError, "authentication_error"),
         (403, anthropic.PermissionDeniedError, "permission_error"),
         (404, anthropic.NotFoundError, "not_found_error"),
@@ -83,6 +83,23 @@ def test_errors_are_the_sdks_typed_exceptions(
     assert isinstance(body, dict)
     assert body["error"] == {"type": kind, "message": "Blocked by rule x.", "code": "pii_found"}
     assert body["request_id"] == "req_1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (Reason.SECRET_FOUND, "policy_blocked"),
+        (Reason.UNSCANNABLE_CONTENT, "policy_blocked"),
+        (Reason.BUDGET_EXCEEDED, "billing_error"),
+        (Reason.LONE_SURROGATE, "invalid_request_error"),
+        (Reason.BODY_MALFORMED, "invalid_request_error"),
+    ],
+)
+def test_what_a_rule_stopped_has_the_type_that_agents_take_as_final(
+    reason: Reason, kind: str
+) -> None:
+    body = orjson.loads(DIALECT.error_body(400, reason.value, "m", "r"))
+    assert (body["error"]["type"], body["error"]["code"]) == (kind, reason.value)
 
 
 def test_limit_headers_give_the_reset_as_a_date_where_the_time_is_known() -> None:
