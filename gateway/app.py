@@ -43,6 +43,7 @@ from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Workshop
 from gateway.proxy.begin import Current
 from gateway.proxy.closing import Closer
+from gateway.proxy.connection import Patience
 from gateway.proxy.handler import Handler
 from gateway.proxy.live import Live, TenantLive, upstream_plan
 from gateway.proxy.server import DataServer
@@ -240,7 +241,13 @@ async def build(
         sessions=sessions,
         digest_key=derive(master, "credential"),
     )
-    parts = Parts(store, audit, metrics, client, closer, handler, DataServer(handler.handle), make)
+
+    def patience() -> Patience:
+        limits = current.live.file.limits
+        return Patience(limits.head_timeout, limits.body_timeout)
+
+    server = DataServer(handler.handle, patience)
+    parts = Parts(store, audit, metrics, client, closer, handler, server, make)
     return parts, current
 
 

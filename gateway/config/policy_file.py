@@ -152,6 +152,8 @@ class Limits(Strict):
 
     max_body: BytesField = 32_000_000
     max_answer: BytesField = 64_000_000
+    head_timeout: DurationField = 30.0
+    body_timeout: DurationField = 300.0
     drain: DurationField = 30.0
 
 
