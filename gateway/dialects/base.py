@@ -298,6 +298,14 @@ class Call(ABC):
         `Dialect.error_body` says all there is to say."""
         return None
 
+    def put_off(self, code: str, message: str, until: float) -> tuple[Headers, bytes] | None:
+        """Further headers and the body of a 429 whose wait nobody should sit out; None where
+        `failed` or `Dialect.error_body` says all there is to say.
+
+        `until` is when the call could pass, in seconds since the epoch.
+        """
+        return None
+
     def input_bound(self) -> int:
         """An upper bound of the input tokens a provider can count for this request.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import orjson
@@ -26,6 +27,23 @@ def error_type(status: int) -> str:
 def error_object(kind: str, code: str, message: str) -> bytes:
     """`{"error": {message, type, param, code}}`, the API's error object."""
     return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def usage_limit(code: str, message: str, until: float) -> tuple[Headers, bytes]:
+    """Headers and body of a 429 that tells of a wait that nobody should sit out.
+
+    Codex sits out any `retry-after` in silence, an hour too, unless the error's type is this one
+    (openai/codex, codex-rs/codex-api/src/api_bridge.rs). Then it ends and shows a sentence of its
+    own, with the text of this header in it and the time of `resets_at` (epoch seconds).
+    """
+    headers = Headers([("x-codex-promo-message", _header_text(message).removesuffix("."))])
+    error = {"message": message, "type": "usage_limit_reached", "param": None, "code": code}
+    return headers, orjson.dumps({"error": {**error, "resets_at": math.ceil(until)}})
+
+
+def _header_text(text: str) -> str:
+    """A text as one header line can carry it (RFC 9110, 5.5): visible ASCII and spaces."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 def limit_headers(limits: Sequence[RateLimit]) -> Headers:

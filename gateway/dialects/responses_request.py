@@ -9,9 +9,11 @@ from typing import Any
 
 from gateway.dialects.base import Call, Step, StepKind, Surface, Unscannable
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.openai_errors import usage_limit
 from gateway.dialects.reading import byte_length, mapping, string
 from gateway.dialects.responses_items import ItemReader, is_models, kind_of
 from gateway.dialects.responses_tools import ToolList
+from gateway.message import Headers
 
 PER_REQUEST = 256
 PER_IMAGE = 50_000
@@ -154,6 +156,9 @@ class ResponsesCall(Call):
 
     def encode(self) -> bytes:
         return self._document.encode()
+
+    def put_off(self, code: str, message: str, until: float) -> tuple[Headers, bytes]:
+        return usage_limit(code, message, until)
 
     def set_max_output(self, tokens: int) -> None:
         if self._capped:

@@ -51,6 +51,7 @@ def for_error(exchange: Exchange, error: GatewayError, dialect: Dialect) -> Repl
 def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str) -> Reply:
     headers = _headers(exchange, verdict.action, verdict.reason, str(verdict.rule))
     status = 400
+    put_off = None
     if verdict.action is Action.THROTTLE:
         status = 429
         wait = max(1, math.ceil(verdict.retry_after or 1))
@@ -58,6 +59,8 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         if wait > LONG_WAIT:
             headers.add("x-should-retry", "false")
         headers.items += dialect.limit_headers(_limits(exchange)).items
+        if wait > LONG_WAIT and exchange.call is not None:
+            put_off = exchange.call.put_off(verdict.reason.value, message, exchange.now + wait)
     else:
         headers.add("x-should-retry", "false")
         if verdict.reason in _OWN_FAILURE:
@@ -68,6 +71,9 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         if not body:
             headers.remove("content-type")
         return Reply(status, headers, body)
+    if put_off is not None:
+        headers.extend(put_off[0].items)
+        return Reply(status, headers, put_off[1])
     return _told(exchange, status, headers, verdict.reason, message, dialect)
 
 

@@ -12,6 +12,7 @@ from gateway.dialects.openai_errors import (
     error_object,
     error_type,
     limit_headers,
+    usage_limit,
 )
 
 
@@ -24,6 +25,20 @@ def test_the_error_object() -> None:
             "param": None,
             "code": "pii_found",
         }
+    }
+
+
+def test_a_wait_that_nobody_should_sit_out_is_told_as_codex_shows_it() -> None:
+    said = "Portcullis is holding back this request.\r\nRule caf\u00e9/day. Reference ptx_1."
+    headers, raw = usage_limit("rate_limited", said, 1_700_000_000.2)
+    shown = "Portcullis is holding back this request.??Rule caf?/day. Reference ptx_1"
+    assert headers.items == [("x-codex-promo-message", shown)]  # one line, ASCII
+    assert orjson.loads(raw)["error"] == {
+        "message": said,
+        "type": "usage_limit_reached",
+        "param": None,
+        "code": "rate_limited",
+        "resets_at": 1_700_000_001,
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.dialects.registry import DIALECTS
 from gateway.errors import CallerError, OwnError, UpstreamError
-from gateway.message import Headers, Reply
+from gateway.message import Headers, Reply, Request
 from gateway.proxy import reply as replies
 from gateway.testing import make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
@@ -61,6 +61,20 @@ def test_a_wait_is_a_429_with_whole_seconds(wait: float | None, header: str, fin
     assert reply.status == 429
     assert reply.headers.get("retry-after") == header
     assert ("x-should-retry" in reply.headers) == final
+
+
+@pytest.mark.parametrize(("wait", "kind"), [(60, "rate_limit_error"), (61, "usage_limit_reached")])
+def test_a_dialect_may_tell_of_a_long_wait_in_its_own_way(wait: float, kind: str) -> None:
+    responses = DIALECTS["openai_responses"]
+    request = Request("POST", "/v1/responses", Headers())
+    exchange = make_exchange(responses.decode(request, b'{"model": "m", "input": "Hi"}'))
+    slow = verdict(Action.THROTTLE, Reason.RATE_LIMITED, retry_after=wait)
+    reply = replies.for_verdict(exchange, slow, responses)
+    error = body_of(reply)["error"]
+    assert (reply.status, error["type"], error["code"]) == (429, kind, "rate_limited")
+    assert reply.headers.get("retry-after") == str(wait)
+    assert (error.get("resets_at") == exchange.now + wait) == (wait > 60)
+    assert (exchange.id in reply.headers.get("x-codex-promo-message")) == (wait > 60)
 
 
 @pytest.mark.parametrize("reason", [Reason.RULE_FAILED, Reason.STORE_UNAVAILABLE])
