@@ -81,8 +81,8 @@ class ToolTable:
         ):
             raise CallerError(
                 Reason.PATH_AMBIGUOUS,
-                "This path can be read in two ways, as two different tools. Nothing was sent to the "
-                "tool. Write it plainly: no escaped slashes, empty or dot segments, and capitals "
+                "This path can be read in two ways, as two different tools. Nothing was sent. "
+                "Write it plainly: no escaped slashes, empty or dot segments, and capitals "
                 "as the tool has them.",
             )
         return found
