@@ -10,7 +10,16 @@ from typing import Any
 
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
-from gateway.dialects.openai_chat_fields import read_call, read_extra, read_function
+from gateway.dialects.openai_chat_fields import (
+    arguments_text,
+    drop_repeats,
+    put_arguments,
+    read_answer_parts,
+    read_call,
+    read_extra,
+    read_function,
+    read_images,
+)
 from gateway.dialects.openai_chat_request import ChatCall
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
@@ -23,7 +32,7 @@ _ANSWER_FIELDS = frozenset(
 )
 _CHOICE_FIELDS = frozenset(
     "content_filter_results finish_reason index logprobs matched_stop message "
-    "native_finish_reason stop_reason".split()
+    "native_finish_reason stop_reason token_ids".split()
 )
 _CALL_REASONS = frozenset({"tool_calls", "function_call"})
 
@@ -107,11 +116,16 @@ class ChatAnswer(Answer):
             elif key == "function_call" and type(value) is dict:
                 name = string(value.get("name"))
                 read_function(reader, value, f"{place}.function_call")
-                call = ToolCall(name, name, string(value.get("arguments")), f"{number}/function")
+                arguments = arguments_text(value.get("arguments"))
+                call = ToolCall(name, name, arguments, f"{number}/function")
                 self._keep(call, message, value)
             elif key == "audio" and type(value) is dict:
                 reader.opaque("audio", Surface.OUTPUT, place)
                 reader.text(value, "transcript", Surface.OUTPUT, place)
+            elif key == "content" and type(value) is list:
+                read_answer_parts(reader, value, f"{place}.content")
+            elif key == "images" and type(value) is list:
+                read_images(reader, value, Surface.OUTPUT, f"{place}.images")
             else:
                 read_extra(reader, message, key, Surface.OUTPUT, f"{place}.{key}")
 
@@ -143,8 +157,8 @@ class ChatAnswer(Answer):
         document.flush()
         for choice, message, content, refusal in self._texts:
             same = message.get("content") == content and message.get("refusal") == refusal
-            if not same and choice.get("logprobs") is not None:
-                choice["logprobs"] = None
+            if not same or type(content) is list:
+                drop_repeats(choice)
         for call in self.tool_calls:
             call.arguments = _arguments(self._calls[call.key][1])
         return document.encode()
@@ -167,6 +181,7 @@ class ChatAnswer(Answer):
         choice: dict[str, Any], message: dict[str, Any], gone: set[int], notice: str
     ) -> None:
         """Take entries out of one message; without any left it ends as text does."""
+        drop_repeats(choice)
         if id(message.get("function_call")) in gone:
             del message["function_call"]
         if type(calls := message.get("tool_calls")) is list:
@@ -189,7 +204,10 @@ class ChatAnswer(Answer):
         self._document.flush()
         entry = self._calls[key][1]
         holder, field = _argument_field(entry)
-        holder[field] = arguments
+        put_arguments(holder, field, arguments)
+        for choice, message, _, _ in self._texts:
+            if message is self._calls[key][0]:
+                drop_repeats(choice)
         self._document.touch()
 
 
@@ -204,4 +222,4 @@ def _argument_field(entry: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 def _arguments(entry: dict[str, Any]) -> str:
     holder, field = _argument_field(entry)
-    return string(holder.get(field))
+    return arguments_text(holder.get(field))

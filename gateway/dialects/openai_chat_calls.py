@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dialects.base import Part, PartKind, Surface, ToolCall
-from gateway.dialects.jsondoc import dumps
+from gateway.dialects.openai_chat_fields import arguments_text, put_arguments
 from gateway.dialects.reading import string
 from gateway.errors import UpstreamError
 from gateway.verdict import Reason
@@ -116,7 +116,8 @@ class StreamedChoice:
         changed = False
         if call.arguments is not None:
             holder, field_name = argument_field(entry.value)
-            holder[field_name] = "" if call.written else call.arguments
+            if type(holder.get(field_name)) is str or not call.written:
+                put_arguments(holder, field_name, "" if call.written else call.arguments)
             call.written = changed = True
         gone = sum(other.removed and other.index < call.index for other in self.calls)
         if gone and type(entry.value.get("index")) is int:
@@ -136,10 +137,7 @@ def read_piece(call: StreamedCall, entry: dict[str, Any]) -> str:
     name = string(holder.get("name"))
     if name != made.name:
         made.name += name
-    piece = holder.get(field_name)
-    if type(piece) is dict or type(piece) is list:
-        piece = dumps(piece).decode()
-    text = string(piece)
+    text = arguments_text(holder.get(field_name))
     if call.ended and (text or (name and name != made.name)):
         raise UpstreamError(
             Reason.ANSWER_MALFORMED,

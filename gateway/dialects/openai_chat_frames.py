@@ -9,6 +9,7 @@ from typing import Any
 from gateway.dialects.base import Event, Frame, Part, PartKind, Surface, Unscannable
 from gateway.dialects.jsondoc import dumps
 from gateway.dialects.openai_chat_calls import Entry, StreamedChoice
+from gateway.dialects.openai_chat_fields import drop_repeats
 from gateway.dialects.sse import encode
 
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,\s*')
@@ -50,8 +51,8 @@ def carry(frame: Frame) -> None:
             part.holder[part.key] = part.text
     choices = frame.payload.get("choices")
     for choice in choices if type(choices) is list else ():
-        if type(choice) is dict and choice.get("logprobs") is not None:
-            choice["logprobs"] = None
+        if type(choice) is dict:
+            drop_repeats(choice)
 
 
 def drop_idle(payload: dict[str, Any]) -> None:

@@ -11,8 +11,14 @@ from typing import Any
 
 from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.openai_chat_fields import read_call, read_extra, read_function
-from gateway.dialects.openai_chat_tools import TOOL_FIELDS, ToolList
+from gateway.dialects.openai_chat_fields import (
+    arguments_text,
+    read_call,
+    read_extra,
+    read_function,
+)
+from gateway.dialects.openai_chat_tools import TOOL_FIELDS, ToolList, searches_online
+from gateway.dialects.paths import model_of
 from gateway.dialects.reading import Reader, byte_length, mapping, string
 from gateway.errors import CallerError
 from gateway.verdict import Reason
@@ -53,7 +59,6 @@ _HUMAN, _MODEL = StepKind.HUMAN, StepKind.MODEL  # looking a member up is not fr
 _NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
 """Models that take `max_completion_tokens` only; `max_tokens` is a 400 for them (the API's own
 answer: "Unsupported parameter: 'max_tokens' is not supported with this model")."""
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -75,7 +80,7 @@ class ChatCall(Call):
         super().__init__(document)
         self._document = document
         self._root: dict[str, Any] = document.root
-        self._path = path
+        self._path_model = model_of(path)
         self._read_fields()
         reader = Reader(document)
         messages = self._root.get("messages")
@@ -88,7 +93,7 @@ class ChatCall(Call):
         self._read_messages(reader, messages, answered)
         reader.fresh = answered < 0
         self._tools: ToolList | None = None
-        if not TOOL_FIELDS.isdisjoint(self._root):
+        if not TOOL_FIELDS.isdisjoint(self._root) or searches_online(self._root):
             self._tools = ToolList(self._root, reader)
             self.tools = self._tools.declared
         self._read_others(reader)
@@ -101,9 +106,8 @@ class ChatCall(Call):
 
     def _read_fields(self) -> None:
         root = self._root
-        self.model = string(root.get("model"))
-        if not self.model and (found := _DEPLOYMENT.search(self._path)):
-            self.model = found.group(1)
+        # A deployment that the path names is what answers, whatever the body says.
+        self.model = self._path_model or string(root.get("model"))
         self.stream = bool(root.get("stream"))
         newer, older = root.get("max_completion_tokens"), root.get("max_tokens")
         limit = older if type(older) is int else None
@@ -186,7 +190,7 @@ class ChatCall(Call):
         elif key == "function_call" and type(value) is dict:
             read_function(reader, value, f"{place}.function_call")
             name = string(value.get("name"))
-            calls.append(ToolCall(name, name, string(value.get("arguments")), "function"))
+            calls.append(ToolCall(name, name, arguments_text(value.get("arguments")), "function"))
         elif key == "name":
             self._read_name(reader, message, surface, place)
         elif key == "audio" and surface is Surface.ASSISTANT:
@@ -333,6 +337,7 @@ class ChatCall(Call):
             return
         self.tools = self._tools.declared
         self.segments = [s for s in self.segments if s.place not in gone]
+        self._read_fields()
         self._document.touch()
 
     # --- measures ---

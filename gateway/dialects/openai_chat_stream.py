@@ -29,6 +29,7 @@ from gateway.dialects.openai_chat_calls import (
     argument_field,
     read_piece,
 )
+from gateway.dialects.openai_chat_fields import is_picture_data
 from gateway.dialects.openai_chat_frames import (
     ChatFrame,
     PlacedPart,
@@ -176,8 +177,29 @@ class ChatStream(AnswerStream):
             if type(value.get("transcript")) is str:
                 lane = f"{group}/transcript"
                 self._text(frame, state, lane, Surface.OUTPUT, value, "transcript")
+        elif (key == "content" and type(value) is list) or (
+            key == "images" and type(value) is list
+        ):
+            self._read_parts(frame, state, value)
         else:
             self._read_other(frame, state, delta, key, key)
+
+    def _read_parts(self, frame: ChatFrame, state: StreamedChoice, parts: list[Any]) -> None:
+        """Content as a list of parts, as Mistral's reasoning models stream it. Its text goes on
+        with the text of other chunks."""
+        for number, part in enumerate(parts):
+            if type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str:
+                state.texted = True
+                self._text(frame, state, state.group, Surface.OUTPUT, part, "text")
+                for key in part.keys() - {"type", "text"}:
+                    self._read_other(frame, state, part, key, key)
+            elif type(part) is dict and part.get("type") == "thinking" and "thinking" in part:
+                for key in part.keys() - {"type"}:
+                    self._read_other(frame, state, part, key, f"thinking/{key}")
+            elif is_picture_data(part):
+                frame.unscannable += (Unscannable("image", Surface.OUTPUT, state.group),)
+            else:
+                self._read_other(frame, state, parts, number, "content")
 
     @staticmethod
     def _text(

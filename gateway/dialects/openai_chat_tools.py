@@ -1,7 +1,8 @@
 """The tools that a Chat Completions request declares, and how one is taken out.
 
-`tools` (functions, custom tools, a compatible server's own), the older `functions`, and
-`web_search_options`, which is a hosted tool by another name.
+`tools` (functions, custom tools, a compatible server's own), the older `functions`, and what is a
+hosted tool by another name: `web_search_options` and its like, data sources, plugins. Those are as
+the providers' API references name them (OpenAI, Azure OpenAI, xAI, Alibaba Cloud, OpenRouter).
 """
 
 from __future__ import annotations
@@ -10,13 +11,30 @@ from typing import Any
 
 from gateway.dialects.base import DeclaredTool, Surface
 from gateway.dialects.jsondoc import SCHEMA_KEYS, SCHEMA_WORDS, leaf_segments
-from gateway.dialects.reading import Reader, string
-
-TOOL_FIELDS = frozenset({"tools", "functions", "web_search_options", "response_format"})
-"""Fields of a request in which `ToolList` finds something to read."""
+from gateway.dialects.reading import Reader, objects, string
 
 WEB_SEARCH = "web_search"
-"""What `web_search_options` is called among the declared tools."""
+"""What a search that the provider makes by itself is called among the declared tools."""
+
+_SEARCHES = ("web_search_options", "search_parameters", "enable_search")
+"""Fields that let the provider search the web: OpenAI's, xAI's, Qwen's."""
+
+_HOSTED_LISTS = {"data_sources": "type", "dataSources": "type", "plugins": "id"}
+"""Lists of things that the provider runs, and what each goes by: Azure's own data, OpenRouter."""
+
+_ONLINE = ":online"
+"""What OpenRouter reads behind a model's name as its plugin for web search."""
+
+TOOL_FIELDS = frozenset({"tools", "functions", "response_format", *_SEARCHES, *_HOSTED_LISTS})
+"""Fields of a request in which `ToolList` finds something to read."""
+
+
+def searches_online(root: dict[str, Any]) -> bool:
+    """Whether the name of a model asks for a web search."""
+    if string(root.get("model")).endswith(_ONLINE):
+        return True
+    others = root.get("models")
+    return type(others) is list and any(string(name).endswith(_ONLINE) for name in others)
 
 
 class ToolList:
@@ -28,9 +46,15 @@ class ToolList:
         self._entries: list[tuple[DeclaredTool, str, Any]] = []  # with its place and its value
         for field in ("tools", "functions"):
             self._read(field)
-        if root.get("web_search_options") is not None:
-            tool = DeclaredTool(WEB_SEARCH, hosted=True)
-            self._entries.append((tool, "web_search_options", root["web_search_options"]))
+        for field in _SEARCHES:
+            if _asks_for_search(root.get(field)):
+                self._entries.append((DeclaredTool(WEB_SEARCH, hosted=True), field, root[field]))
+        for field, key in _HOSTED_LISTS.items():
+            for number, entry in enumerate(objects(root.get(field))):
+                tool = DeclaredTool(_plugin(string(entry.get(key))), hosted=True)
+                self._entries.append((tool, f"{field}[{number}]", entry))
+        if searches_online(root):
+            self._entries.append((DeclaredTool(WEB_SEARCH, hosted=True), "model", root))
         if type(schema := root.get("response_format")) is dict:
             self._text(schema, "response_format")
 
@@ -73,15 +97,26 @@ class ToolList:
             return frozenset()
         root = self._root
         entries = {id(entry) for _, _, entry in gone}
-        for field in ("tools", "functions"):
+        for field in ("tools", "functions", *_HOSTED_LISTS):
             if type(tools := root.get(field)) is list:
                 root[field] = [tool for tool in tools if id(tool) not in entries]
         if WEB_SEARCH in names:
-            root.pop("web_search_options", None)
+            for field in _SEARCHES:
+                root.pop(field, None)
+            self._go_offline()
         self._mend_choice(names)
         self._drop_empty()
         self._entries = [each for each in self._entries if each[0].name not in names]
         return frozenset(place for _, place, _ in gone)
+
+    def _go_offline(self) -> None:
+        root = self._root
+        if type(root.get("model")) is str:
+            root["model"] = root["model"].removesuffix(_ONLINE)
+        if type(root.get("models")) is list:
+            root["models"] = [
+                name.removesuffix(_ONLINE) if type(name) is str else name for name in root["models"]
+            ]
 
     def _mend_choice(self, names: frozenset[str]) -> None:
         """A choice that names a tool which has gone falls back to the model's own choice; a list
@@ -108,6 +143,9 @@ class ToolList:
         if root.get("tools") == []:
             for field in ("tools", "tool_choice", "parallel_tool_calls"):
                 root.pop(field, None)
+        for field in _HOSTED_LISTS:
+            if root.get(field) == []:
+                del root[field]
         if root.get("functions") == []:
             for field in ("functions", "function_call"):
                 root.pop(field, None)
@@ -120,6 +158,18 @@ def declared_tool(tool: dict[str, Any]) -> DeclaredTool:
     if name or kind in ("", "function", "custom"):
         return DeclaredTool(name)
     return DeclaredTool(kind, hosted=True)
+
+
+def _asks_for_search(value: Any) -> bool:
+    """Whether the value of a search field asks for one; xAI's `mode` can say that it does not."""
+    if type(value) is dict and value.get("mode") == "off":
+        return False
+    return value is not None and value is not False
+
+
+def _plugin(name: str) -> str:
+    """OpenRouter's `web` is what others call a web search."""
+    return WEB_SEARCH if name == "web" else name
 
 
 def _name(tool: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
+from gateway.dialects.paths import model_of
 from gateway.dialects.reading import Reader, byte_length, string
 from gateway.message import Headers, Request
 
@@ -27,7 +28,7 @@ class OpenAIEmbeddings:
 
     def decode(self, request: Request, body: bytes) -> Call:
         """Raises CallerError where the body is no JSON object that can be read one way."""
-        return EmbeddingsCall(parse_object(body))
+        return EmbeddingsCall(parse_object(body), request.path)
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body has neither `data` nor `error`."""
@@ -50,10 +51,11 @@ class EmbeddingsCall(Call):
     dialect = "openai_embeddings"
     operation = "embeddings"
 
-    def __init__(self, document: JsonDocument) -> None:
+    def __init__(self, document: JsonDocument, path: str = "") -> None:
         super().__init__(document)
         self._document = document
         self._root: dict[str, Any] = document.root
+        self._path_model = model_of(path)
         self.max_output = 0
         self._read_fields()
         reader = Reader(document)
@@ -70,7 +72,7 @@ class EmbeddingsCall(Call):
         self._unbounded = reader.unbounded
 
     def _read_fields(self) -> None:
-        self.model = string(self._root.get("model"))
+        self.model = self._path_model or string(self._root.get("model"))
         self.user_id = string(self._root.get("user"))
 
     def _read_input(self, reader: Reader) -> None:
@@ -89,7 +91,7 @@ class EmbeddingsCall(Call):
                 else:
                     tokens = True
             if tokens:
-                reader.opaque("encoding", Surface.USER, "input")
+                reader.opaque("tokens", Surface.USER, "input")
         elif given is not None:
             reader.unknown(self._root, "input", Surface.USER, "input")
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 _DIALECTS = {
     "/chat/completions": "openai_chat",
+    "/completions": "openai_completions",
     "/responses": "openai_responses",
     "/responses/compact": "openai_responses",
     "/responses/input_tokens": "openai_responses",
@@ -17,6 +18,14 @@ _DIALECTS = {
     "/messages/count_tokens": "anthropic_messages",
 }
 """The end of a path, and what is spoken there: providers put versions and deployments before."""
+
+_OLLAMA = {
+    "/api/chat": "ollama",
+    "/api/generate": "ollama",
+    "/api/embed": "ollama",
+    "/api/embeddings": "ollama",
+}
+"""Ollama's own API, beside the compatible ones that it serves under `/v1`."""
 
 _LLM = frozenset({"openai", "anthropic", "gemini", "ollama", "azure_openai"})
 """Providers that serve models. Many speak more than one dialect, so each is asked for all."""
@@ -28,10 +37,32 @@ _THREAD = re.compile(r"/threads/[^/]+/messages$")
 """OpenAI's Assistants keep messages at a path that ends like Anthropic's."""
 
 _SLASHES = re.compile(r"[/\\]+")
+_NAMED = ("deployments", "engines")
+"""What stands before the name of a model in a path: Azure's word, and the API's first one."""
 
 
 def plain_path(path: str) -> str:
-    """A path without query, escapes, empty and dot segments, parameters, or a final slash."""
+    """A path without query, escapes, empty and dot segments, parameters, or a final slash, in
+    lower case."""
+    return _plain(path).lower()
+
+
+def model_of(path: str) -> str:
+    """The model or deployment that a path names, "" where it names none.
+
+    `/openai/deployments/my-gpt/chat/completions` names `my-gpt`, however it is spelled.
+    """
+    low = path.lower()
+    if not any(word in low or "%" in low for word in _NAMED):
+        return ""
+    parts = _plain(path).split("/")[1:]
+    for at in range(len(parts) - 2, 1, -1):  # the first part may be an upstream's name
+        if parts[at - 1].lower() in _NAMED:
+            return parts[at]
+    return ""
+
+
+def _plain(path: str) -> str:
     plain = path.partition("?")[0].partition("#")[0]
     for _ in range(4):  # an escape may hold another
         decoded = unquote(plain)
@@ -39,7 +70,7 @@ def plain_path(path: str) -> str:
             break
         plain = decoded
     kept: list[str] = []
-    for part in _SLASHES.split(plain.lower()):
+    for part in _SLASHES.split(plain):
         word = part.partition(";")[0].partition("?")[0].partition("#")[0].strip()
         if word == "..":
             if kept:
@@ -61,8 +92,10 @@ def dialect_for(provider: str, method: str, path: str) -> str:
     plain = plain_path(path)
     if _THREAD.search(plain):
         return "opaque"
-    for count in (1, 2):
+    for count in (2, 1):
         end = "/" + "/".join(plain.rsplit("/", count)[1:])
         if name := _DIALECTS.get(end):
+            return name
+        if provider == "ollama" and (name := _OLLAMA.get(end)):
             return name
     return "opaque"

@@ -101,6 +101,8 @@ class Reader:
             self.segments += text_segments(
                 self.document, holder, key, surface, place, fresh=self.fresh
             )
+        elif type(value) is dict or type(value) is list:  # as some servers send it
+            self.json(value, surface, place)
         elif value is not None:
             self.unknown(holder, key, surface, place)
 

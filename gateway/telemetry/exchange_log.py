@@ -55,7 +55,7 @@ def fields(exchange: Exchange) -> dict[str, Any]:
         found["upstream"] = target.upstream
         found[semconv.PROVIDER] = semconv.PROVIDERS.get(target.provider, target.provider)
     if call is not None:
-        found[semconv.OPERATION] = call.operation
+        found[semconv.OPERATION] = semconv.OPERATIONS.get(call.dialect, call.operation)
         found[semconv.REQUEST_MODEL] = call.model[:_LONGEST]
         found[semconv.RESPONSE_MODEL] = exchange.model_served[:_LONGEST]
     if exchange.usage is not None:

@@ -18,5 +18,8 @@ RESPONSE_MODEL = "gen_ai.response.model"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 
+OPERATIONS = {"openai_completions": "text_completion"}
+"""Our dialect -> their word for what is asked for, where it is not that of `Call.operation`."""
+
 PROVIDERS = {"azure_openai": "azure.ai.openai", "gemini": "gcp.gemini"}
 """Our word for a provider -> theirs, where the two differ."""

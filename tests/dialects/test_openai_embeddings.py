@@ -49,7 +49,7 @@ def test_each_text_is_a_segment() -> None:
 
 @pytest.mark.parametrize("given", [[1, 2, 3], [[1, 2], [3]], ["a", 4]])
 def test_tokens_cannot_be_read(given: Any) -> None:
-    assert [u.what for u in call(given).unscannable] == ["encoding"]
+    assert [u.what for u in call(given).unscannable] == ["tokens"]
 
 
 def test_tokens_are_counted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.paths import dialect_for, plain_path
+from gateway.dialects.paths import dialect_for, model_of, plain_path
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,13 @@ from gateway.dialects.paths import dialect_for, plain_path
         ("/v1/messages?beta=true", "anthropic_messages"),
         ("/v1/messages/count_tokens", "anthropic_messages"),
         ("/v1/models", "opaque"),
-        ("/v1/completions", "opaque"),
+        ("/v1/completions", "openai_completions"),
+        ("/openai/deployments/my-gpt/completions", "openai_completions"),
+        ("/api/v1/chat/completions", "openai_chat"),
+        ("/openai/v1/chat/completions", "openai_chat"),
+        ("/inference/v1/chat/completions", "openai_chat"),
+        ("/api/chat", "opaque"),
+        ("/api/generate", "opaque"),
         ("/v1/responses/resp_1", "opaque"),
         ("/v1/responses/input_tokens", "openai_responses"),
         ("/v1/responses/compact", "openai_responses"),
@@ -99,3 +105,48 @@ def test_a_plain_path_is_plain(path: str) -> None:
     assert plain.startswith("/")
     assert "//" not in plain
     assert plain == "/" or not plain.endswith("/")
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings"])
+def test_ollamas_own_paths_are_read_where_it_is_ollama(path: str) -> None:
+    assert dialect_for("ollama", "POST", path) == "ollama"
+    assert dialect_for("ollama", "POST", f"/up{path.upper()}/") == "ollama"
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/chat/completions", "openai_chat"),
+        ("/v1/embeddings", "openai_embeddings"),
+        ("/v1/messages", "anthropic_messages"),
+        ("/api/show", "opaque"),
+        ("/api/create", "opaque"),
+        ("/api/v1/chat", "opaque"),
+    ],
+)
+def test_ollamas_other_paths_are_read_as_what_they_are(path: str, dialect: str) -> None:
+    assert dialect_for("ollama", "POST", path) == dialect
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/my-GPT/chat/completions?api-version=1", "my-GPT"),
+        ("/azure/openai/deployments/my-gpt/embeddings", "my-gpt"),
+        ("/openai/deployments/my%2Dgpt/chat/completions", "my-gpt"),
+        ("/openai/DEPLOYMENTS/my-gpt/chat/completions", "my-gpt"),
+        ("/openai/%64eployments/my-gpt/chat/completions", "my-gpt"),
+        ("/openai//deployments//my-gpt/./chat/completions", "my-gpt"),
+        ("/openai/deployments/a/../my-gpt/chat/completions", "my-gpt"),
+        ("/openai/deployments/a;x=1/chat/completions", "a"),
+        ("/v1/engines/davinci/completions", "davinci"),
+        ("/deployments/v1/chat/completions", ""),
+        ("/v1/chat/completions", ""),
+        ("/v1/chat/completions%20", ""),
+        ("/openai/deployments", ""),
+        ("/openai/deployments/", ""),
+        ("/", ""),
+    ],
+)
+def test_a_path_may_name_the_model(path: str, model: str) -> None:
+    assert model_of(path) == model

@@ -34,8 +34,11 @@ PATHS = {
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
     "openai_embeddings": "/v1/embeddings",
+    "openai_completions": "/v1/completions",
+    "ollama": "/api/chat",
     "anthropic_messages": "/v1/messages",
     "opaque": "/v1/audio/speech",
+    "tunnel": "",
 }
 NOW = 1_700_000_000.0
 
@@ -117,7 +120,7 @@ class Played:
             encode_event(said if isinstance(said, str) else json.dumps(said), name_of(said, named))
             for said in payloads
         )
-        if self.case.dialect == "openai_chat":
+        if self.case.dialect in ("openai_chat", "openai_completions"):
             raw += b"data: [DONE]\n\n"
         window = self.pipeline.window(self.exchange, self.dialect.open_stream(self.exchange.call))
         out = b"".join(window.feed(event) for event in events_of(raw)) + window.end()
@@ -163,11 +166,13 @@ def exchange_of(case: Case, dialect: Dialect) -> Exchange:
     body = json.dumps(case.request).encode()
     path = PATHS[case.dialect]
     request = Request("POST", path, Headers([("content-type", "application/json")]), body)
+    if case.dialect == "tunnel":
+        request = Request("CONNECT", case.request["connect"], Headers())
     exchange = Exchange("x1", request, NOW)
     exchange.identity = Identity(tenant="acme", agent="bot", session="s1")
     exchange.target = Target("up", "openai", case.dialect, path)
     exchange.dialect = dialect
-    exchange.call = dialect.decode(request, body)
+    exchange.call = dialect.decode(request, request.body)
     return exchange
 
 
@@ -222,7 +227,7 @@ def check(played: Played, expect: Expect) -> None:
         assert played.sent is None, "upstream was called"
     else:
         assert played.sent is not None, f"upstream was not called: {exchange.verdicts}"
-        contains(json.loads(played.sent), expect.upstream, "upstream")
+        contains(json.loads(played.sent or "{}"), expect.upstream, "upstream")
     for lacked in expect.upstream_lacks:
         assert lacked not in plain(played.sent or b""), f"upstream got {lacked!r}"
     if expect.answer is not None:
