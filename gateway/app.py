@@ -208,7 +208,11 @@ async def build(
     cache = ScanCache(derive(master, "scan-cache"))
     metrics.watch_cache(cache)
     digest = make_digest(derive(master, "digest"))
-    workshop = Workshop(prices=packaged_prices(), scope_key=derive(master, "scope"))
+    workshop = Workshop(
+        prices=packaged_prices(),
+        scope_key=derive(master, "scope"),
+        pseudonym_key=derive(master, "pseudonym"),
+    )
     audit_key = derive(master, "audit")
     audit = AuditWriter(
         settings.audit,

@@ -11,6 +11,7 @@ from gateway.verdict import Action, Reason, Verdict
 
 if TYPE_CHECKING:
     from gateway.dialects.base import Call, Dialect, ToolCall, Usage
+    from gateway.policy.pseudonyms import Pseudonyms
     from gateway.state.store import Admission, Claim
 
 
@@ -110,6 +111,7 @@ class Exchange:
     opened: dict[str, Any] | None = None  # what the audit's opening line said
     visit: Any = None  # identity.session_book.Visit: the call's place in its session
     active_seconds: float = 0.0  # work since the last human message, kept by identity/session_book
+    pseudonyms: Pseudonyms | None = None  # stand-ins that were put into the request
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
 
     def mark(self, station: str) -> None:

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.dialects.base import Segment, Surface, Unscannable
+from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.wording import SURFACE_WORDS, UNREAD_WORDS, removed
 from gateway.verdict import Action, Finding, Reason, Verdict
 
-_ALL = frozenset({"body", "encoding"})
+_ALL = frozenset({"body", "encoding", "tunnel"})
 """Words of `Unscannable` for bodies of which nobody can say what surfaces they have."""
 
 REQUEST = frozenset(Surface)
@@ -134,15 +135,28 @@ class Judged:
 class ContentRules:
     """Content rules that watch a call, by surface. Keeps no state of a call."""
 
-    __slots__ = ("by_surface", "rules")
+    __slots__ = ("by_surface", "per_call", "rules")
 
     def __init__(self, rules: Iterable[ContentRule]) -> None:
         self.rules = tuple(rules)
+        self.per_call = any(rule.per_call for rule in self.rules)
         watching: dict[Surface, list[ContentRule]] = {}
         for rule in self.rules:
             for surface in rule.surfaces:
                 watching.setdefault(surface, []).append(rule)
         self.by_surface = {surface: tuple(some) for surface, some in watching.items()}
+
+    def bound(self, exchange: Exchange) -> ContentRules:
+        """These rules as they hold for the request of one call."""
+        if not self.per_call:
+            return self
+        return ContentRules(rule.on_call(exchange) for rule in self.rules)
+
+    def bound_to_answer(self, exchange: Exchange) -> ContentRules:
+        """These rules as they hold for the answer of one call."""
+        if not self.per_call:
+            return self
+        return ContentRules(one for rule in self.rules for one in rule.on_answer_to(exchange))
 
     def on(self, surface: Surface) -> tuple[ContentRule, ...]:
         """The rules that watch a surface, in their order."""
@@ -159,7 +173,7 @@ class ContentRules:
             for rule in by_surface.get(segment.surface, ()):
                 try:
                     findings = _find(rule, segment.text, cache)
-                    if findings:
+                    if findings and not rule.leaves(segment):
                         tally = tallies.get(rule)
                         if tally is None:
                             tally = tallies[rule] = Tally(rule)
@@ -170,7 +184,7 @@ class ContentRules:
                 judged.edits.append((segment, edits))
         if tallies or failures:
             for rule in self.rules:
-                if rule in tallies:
+                if rule in tallies and not rule.silent:
                     judged.verdicts += tallies[rule].verdicts()
                 if rule in failures:
                     judged.verdicts.append(failures[rule])
@@ -198,6 +212,8 @@ class ContentRules:
 def _find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
     """A rule's findings in a text, from the cache where it was scanned before."""
     version = rule.scanner.version
+    if not version:
+        return tuple(rule.scanner.find(text))
     known = cache.get(text, version)
     if known is None:
         known = tuple(rule.scanner.find(text))

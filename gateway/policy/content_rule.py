@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from gateway.config.rule_options import ContentOptions
-from gateway.dialects.base import Surface
+from gateway.dialects.base import Segment, Surface
+from gateway.exchange import Exchange
 from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
@@ -24,7 +25,8 @@ LOOK_BEHIND = 64
 class Scanner(Protocol):
     """The machinery behind one content rule.
 
-    `version` names the detector and its settings: findings are remembered by it. `longest` is
+    `version` names the detector and its settings: findings are remembered by it ("": they depend on
+    more than the text, and are not remembered). `longest` is
     the longest match in characters that is found whatever way a stream is cut.
 
     Of findings that overlap the one that begins first stands. So what was found before some
@@ -57,8 +59,13 @@ class ContentRule(Rule):
         reason: why it acts.
         default_surfaces: what it reads unless `surfaces` says otherwise.
         action: FLAG, REWRITE or BLOCK; may differ by surface (`action_on`).
+        silent: what it does is no finding: no verdict says so.
+        per_call: it is another for each call: `on_call` and `on_answer_to` say which.
     """
 
+    judges = "both"  # a tunnel holds what they cannot read
+    silent: ClassVar[bool] = False
+    per_call: bool = False
     stage: ClassVar[Stage] = Stage.CONTENT
     reason: ClassVar[Reason]
     default_surfaces: ClassVar[frozenset[Surface]]
@@ -82,6 +89,18 @@ class ContentRule(Rule):
     def replacement(self, text: str, finding: Finding) -> str:
         """What stands in the place of a finding that is rewritten."""
         return f"[removed by Portcullis: {self.reason.value}]"
+
+    def leaves(self, segment: Segment) -> bool:
+        """Whether what is found in a segment stays as it is, and is no finding."""
+        return False
+
+    def on_call(self, exchange: Exchange) -> ContentRule:
+        """This rule as it holds for the request of one call."""
+        return self
+
+    def on_answer_to(self, exchange: Exchange) -> Sequence[ContentRule]:
+        """This rule as it holds for the answer of one call."""
+        return (self,)
 
     def describe(self, entities: Mapping[str, int]) -> str:
         """What was found, as the end of "rule X found ...": "an AWS access key"."""

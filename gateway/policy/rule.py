@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Call, DeclaredTool, ToolCall, Usage
@@ -41,11 +41,13 @@ class Stage(IntEnum):
 class Workshop:
     """What rules are built with: shared machinery, made once by `policy/compile.py`.
 
-    `scope_key` digests scope values for state keys, so that a store holds no user names.
+    `scope_key` digests scope values for state keys, so that a store holds no user names;
+    `pseudonym_key` makes stand-ins.
     """
 
     prices: Prices
     scope_key: bytes
+    pseudonym_key: bytes
 
 
 class Rule:
@@ -56,6 +58,9 @@ class Rule:
     Options: ClassVar[type[RuleOptions]]
     needs_usage: bool = False
     """Whether this rule settles on real usage: the provider is then asked to report it."""
+    judges: Literal["calls", "tunnels", "both"] = "calls"
+    """Whether this rule is asked about calls of a model or a tool, about tunnels (CONNECT), or
+    both."""
     when: Callable[[Exchange], bool] | None = None
     """Whether the rule watches a call at all; set by `policy/compile.py`, None: always."""
 

@@ -98,4 +98,4 @@ def make_workshop() -> Workshop:
     """A workshop with the packaged price table and a fixed key."""
     from gateway.upstream.prices import packaged_prices
 
-    return Workshop(prices=packaged_prices(), scope_key=b"k" * 32)
+    return Workshop(prices=packaged_prices(), scope_key=b"k" * 32, pseudonym_key=b"p" * 32)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from gateway.config.rule_options import ContentOptions
 from gateway.detectors import presidio
 from gateway.detectors.presidio_entities import ENTITIES, name_of
 from gateway.dialects.base import Surface
+from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.names import Glob, Names
 from gateway.policy.phrasing import counted, joined
+from gateway.policy.pseudonymize import (
+    TOOLS,
+    Bound,
+    PuttingAway,
+    PuttingBack,
+    WithoutStandIns,
+    pseudonyms_of,
+    scope_key,
+)
 from gateway.policy.rule import Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
@@ -26,7 +37,12 @@ DEFAULT_ENTITIES = (
     "US_ITIN",
 )
 
-_ACTIONS = {"flag": Action.FLAG, "redact": Action.REWRITE, "block": Action.BLOCK}
+_ACTIONS = {
+    "flag": Action.FLAG,
+    "redact": Action.REWRITE,
+    "pseudonymize": Action.REWRITE,
+    "block": Action.BLOCK,
+}
 
 
 def _known_entity(name: str) -> str:
@@ -37,15 +53,6 @@ def _known_entity(name: str) -> str:
     raise ValueError(f"unknown entity {name!r}{hint} (docs/kinds/pii.md lists all)")
 
 
-def _known_action(action: Any) -> Any:
-    if action == "pseudonymize":
-        raise ValueError(
-            "pseudonymize is not in this version; use redact, which puts <EMAIL_ADDRESS> and the "
-            "like in the place of what was found"
-        )
-    return action
-
-
 _Entity = Annotated[
     str,
     AfterValidator(_known_entity),
@@ -54,16 +61,37 @@ _Entity = Annotated[
 
 
 class PiiOptions(ContentOptions):
-    """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1."""
+    """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1.
+
+    The keys behind it belong to `action: pseudonymize`: what stand-ins look like, for whom they
+    stay the same, where they are put back and for which tools they are not, and what happens to
+    personal data in an answer that was never in the request.
+    """
 
     kind: Literal["pii"]
     entities: tuple[_Entity, ...] = Field(default=DEFAULT_ENTITIES, min_length=1)
-    action: Annotated[Literal["flag", "redact", "block"], BeforeValidator(_known_action)] = "redact"
+    action: Literal["flag", "redact", "pseudonymize", "block"] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
+    stand_ins: Literal["typed", "plausible"] = "typed"
+    scope: Literal["session", "tenant"] = "session"
+    restore: tuple[Literal["output", "tool_call"], ...] = ("output", "tool_call")
+    restore_except: tuple[Glob, ...] = ()
+    on_leak: Literal["flag", "redact", "block"] = "flag"
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        if self.action != "pseudonymize":
+            given = sorted(_STAND_IN_KEYS & self.model_fields_set)
+            if given:
+                raise ValueError(f"{', '.join(given)}: only with `action: pseudonymize`")
+        return self
+
+
+_STAND_IN_KEYS = {"stand_ins", "scope", "restore", "restore_except", "on_leak"}
 
 
 class PiiRule(ContentRule):
-    """Flags, redacts or blocks personal data."""
+    """Flags, redacts, pseudonymizes or blocks personal data."""
 
     kind: ClassVar[str] = "pii"
     reason: ClassVar[Reason] = Reason.PII_FOUND
@@ -81,6 +109,31 @@ class PiiRule(ContentRule):
                     )
         self._action = _ACTIONS[options.action]
         self.scanner = presidio.scanner(frozenset(options.entities), options.threshold)
+        self.per_call = options.action == "pseudonymize"
+        if self.per_call:
+            self._plausible = options.stand_ins == "plausible"
+            self._scope = options.scope
+            self._leak = _ACTIONS[options.on_leak]
+            self._spares = Names(options.restore_except).has if options.restore_except else None
+            # What the model says of its reasons is read like what it says.
+            read = {Surface.OUTPUT, Surface.REASONING} if "output" in options.restore else set()
+            self._restored = frozenset(read | ({Surface.TOOL_CALL} & set(options.restore)))
+            kinds = frozenset((name, self._plausible) for name in options.entities)
+            self._new = WithoutStandIns(self.scanner, kinds)
+
+    def on_call(self, exchange: Exchange) -> ContentRule:
+        if exchange.target is not None and exchange.target.provider in TOOLS:
+            return Bound(self, self.scanner, Action.FLAG)
+        key = scope_key(self.workshop.pseudonym_key, self._scope, exchange)
+        return PuttingAway(self, self._new, pseudonyms_of(exchange), key, self._plausible)
+
+    def on_answer_to(self, exchange: Exchange) -> Sequence[ContentRule]:
+        if exchange.target is not None and exchange.target.provider in TOOLS:
+            return (Bound(self, self.scanner, Action.FLAG),)
+        leak = Bound(self, self._new, self._leak)
+        if not exchange.pseudonyms or not self._restored:
+            return (leak,)
+        return leak, PuttingBack(self, exchange.pseudonyms, self._restored, self._spares)
 
     def action_on(self, surface: Surface) -> Action:
         return self._action

@@ -85,10 +85,10 @@ def test_an_unknown_entity_is_named_with_what_was_meant(wrong: str, meant: str) 
     assert meant in said
 
 
-def test_pseudonymize_is_an_error_that_says_what_there_is() -> None:
-    said = problem(action="pseudonymize")
-    assert "pseudonymize is not in this version" in said
-    assert "redact" in said
+def test_keys_of_stand_ins_belong_to_pseudonymize() -> None:
+    said = problem(action="redact", on_leak="block", scope="tenant")
+    assert "on_leak, scope: only with `action: pseudonymize`" in said
+    assert rule(action="pseudonymize", on_leak="block", scope="tenant").per_call
 
 
 def test_a_threshold_that_finds_nothing_is_an_error() -> None:
@@ -112,7 +112,7 @@ def test_the_line_of_a_wrong_entity_is_given() -> None:
 def test_an_editor_can_offer_every_entity() -> None:
     keys = policy_schema()["$defs"]["PiiOptions"]["properties"]
     assert keys["entities"]["items"]["enum"] == sorted(ENTITIES)
-    assert keys["action"]["enum"] == ["flag", "redact", "block"]
+    assert keys["action"]["enum"] == ["flag", "redact", "pseudonymize", "block"]
 
 
 def test_rules_with_the_same_settings_share_a_scanner() -> None:
