@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from gateway.dialects.base import Dialect
 from gateway.dialects.registry import caller_dialect
 from gateway.errors import CallerError, GatewayError, OwnError
 from gateway.exchange import Exchange
 from gateway.identity.tenant import identify, is_stripped
-from gateway.message import Reply, Request, UpstreamReply
+from gateway.message import Headers, Reply, Request, UpstreamReply
 from gateway.policy.pipeline import Pipeline
 from gateway.proxy import headers as header_rules
 from gateway.proxy import reply as replies
@@ -26,11 +27,16 @@ from gateway.proxy.live import Live
 from gateway.proxy.relay import Relay
 from gateway.proxy.sessions import Sessions
 from gateway.state.store import Store
-from gateway.upstream.client import Client
+from gateway.upstream.client import Client, Timeouts
 from gateway.verdict import Reason
 
 Read = Callable[[int], Awaitable[bytes]]
 Begin = Callable[[Request], Exchange]
+Play = Callable[[Exchange], Awaitable[Reply]]
+Caller = Callable[
+    [str, str, str, Headers, bytes, Timeouts, int], Coroutine[Any, Any, UpstreamReply]
+]
+"""As `Client.send`."""
 
 _log = logging.getLogger("portcullis.proxy")
 
@@ -62,11 +68,20 @@ class Handler:
         self._relay = Relay(closer)
         self.draining = False
 
-    async def handle(self, request: Request, read: Read) -> Reply:
-        """Answer one request, and record it whatever happens."""
+    async def handle(
+        self, request: Request, read: Read, play: Play | None = None, caller: Caller | None = None
+    ) -> Reply:
+        """Answer one request, and record it whatever happens.
+
+        Args:
+            play: stands in the place of the stations: a tunnel, a handshake.
+            caller: calls upstream, where that is not an HTTP request of its own.
+        """
         exchange = self._begin(request)
         self._closer.begin(exchange)
         try:
+            if play is not None:
+                return await play(exchange)
             await self._accept(exchange, read)
             pipeline = self._pipeline(exchange)
             if pipeline.rules:
@@ -76,7 +91,7 @@ class Handler:
                     reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
                     return await self._closer.end(exchange, reply, "refused")
             await self._closer.open(exchange)
-            answer = await self._send(exchange)
+            answer = await self._send(exchange, caller or self._client.send)
             return await self._relay.pass_on(exchange, pipeline, answer)
         except GatewayError as error:
             reply = replies.for_error(exchange, error, _dialect(exchange))
@@ -95,15 +110,20 @@ class Handler:
 
     # --- stations ---
 
-    async def _accept(self, exchange: Exchange, read: Read) -> None:
-        """Who calls, where to, and what it says."""
-        live: Live = exchange.snapshot
-        request = exchange.request
+    def check_draining(self) -> None:
+        """Raises OwnError where no new calls are taken."""
         if self.draining:
             raise OwnError(
                 Reason.DRAINING, "This gateway is shutting down. Send again.", retryable=True
             )
-        _check_sender(request, live)
+
+    async def _accept(self, exchange: Exchange, read: Read) -> None:
+        """Who calls, where to, and what it says."""
+        live: Live = exchange.snapshot
+        request = exchange.request
+        self.check_draining()
+        check_origin(request, live)
+        check_host(request, live)
         exchange.target = live.router.route(request)
         exchange.dialect = live.router.dialect(exchange.target)
         exchange.identity = identify(
@@ -132,7 +152,7 @@ class Handler:
         live: Live = exchange.snapshot
         return live.tenants[exchange.identity.tenant].pipeline
 
-    async def _send(self, exchange: Exchange) -> UpstreamReply:
+    async def _send(self, exchange: Exchange, send: Caller) -> UpstreamReply:
         """Call upstream: the caller's own bytes and headers, but for what must not travel."""
         live: Live = exchange.snapshot
         target, call = exchange.target, exchange.call
@@ -150,7 +170,7 @@ class Handler:
             body = call.encode()
             headers.remove("content-encoding")
         exchange.sent = True
-        answer = await self._client.send(
+        answer = await send(
             exchange.request.method,
             plan.base,
             target.path,
@@ -182,8 +202,8 @@ def _host_name(host: str) -> str:
     return host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
 
 
-def _check_sender(request: Request, live: Live) -> None:
-    """A loopback listener takes no foreign Host (DNS rebinding) and no unlisted Origin."""
+def check_origin(request: Request, live: Live) -> None:
+    """No call comes from a web page whose origin is not listed. Raises CallerError."""
     origin = request.headers.get("origin")
     if origin and origin not in live.origins:
         raise CallerError(
@@ -192,6 +212,10 @@ def _check_sender(request: Request, live: Live) -> None:
             "`listener.origins`.",
             status=403,
         )
+
+
+def check_host(request: Request, live: Live) -> None:
+    """A loopback listener takes no foreign Host (DNS rebinding). Raises CallerError."""
     if live.check_host and _host_name(request.headers.get("host")) not in live.hosts:
         raise CallerError(
             Reason.HOST_DENIED,

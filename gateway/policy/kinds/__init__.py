@@ -13,6 +13,7 @@ from gateway.policy.rule import Rule
 
 _CLASSES = {
     "model": "ModelRule",
+    "egress": "EgressRule",
     "size": "SizeRule",
     "rate_limit": "RateLimitRule",
     "budget": "BudgetRule",

@@ -85,6 +85,8 @@ class RateLimitRule(Rule):
             unit: _Bucket(unit, rate, options.burst) for unit, rate in given if rate is not None
         }
         self.needs_usage = options.tokens is not None
+        if options.requests is not None and not {"model", "tool"} & set(options.per):
+            self.judges = "both"  # a tunnel is a request, but names neither
 
     def on_request(self, exchange: Exchange) -> Sequence[Verdict]:
         lacking = self._scopes.lacking(exchange)
