@@ -146,6 +146,27 @@ def encode(data: bytes | str, name: str = "") -> bytes:
     return head + "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
 
 
+def with_data(raw: bytes, data: bytes) -> bytes:
+    """An event's bytes with other data, which holds no line end; all other lines stay."""
+    out: list[bytes] = []
+    start, put = 0, False
+    if raw.startswith(_BOM):
+        out.append(_BOM)
+        start = len(_BOM)
+    while start < len(raw):
+        found = _LINE_END.search(raw, start)
+        stop = found.end() if found is not None else len(raw)
+        end = found.group() if found is not None else b""
+        line = raw[start : stop - len(end)]
+        if line.partition(b":")[0] != b"data":
+            out.append(raw[start:stop])
+        elif not put:
+            out.append(b"data: " + data + end)
+            put = True
+        start = stop
+    return b"".join(out)
+
+
 SSE = Framing(EventReader, b": portcullis is reading ahead\n\n")
 """Server-sent events; a comment keeps the connection alive."""
 

@@ -66,7 +66,7 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         if verdict.reason in _OWN_FAILURE:
             status = 503
     exchange.reason = verdict.reason
-    if exchange.call is not None and (told := exchange.call.refused(verdict.reason, message)):
+    if exchange.call is not None and (told := exchange.call.refused(verdict.reason.value, message)):
         status, body = told
         if not body:
             headers.remove("content-type")
