@@ -20,6 +20,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of the policy file",
     "rollback": "return to an earlier version of the policy",
     "key": "make gateway keys and admin tokens",
+    "scan": "find personal data, secrets and injections in files",
     "audit": "verify the audit log, or show its records",
 }
 """Commands and what they do; each lives in the module of its name."""

@@ -35,10 +35,15 @@ def load_snapshot(path: Path) -> tuple[Loaded, Snapshot]:
     Raises:
         ConfigError: with every problem.
     """
+    loaded = load(path)
+    return loaded, snapshot_of(loaded)
+
+
+def snapshot_of(loaded: Loaded) -> Snapshot:
+    """Compile what was loaded. Raises ConfigError with every problem."""
     from gateway.policy.rule import Workshop
     from gateway.upstream.prices import packaged_prices
 
-    loaded = load(path)
     nobody = bytes(32)  # no call is made here: nothing is counted, and no stand-in is made
     workshop = Workshop(prices=packaged_prices(), scope_key=nobody, pseudonym_key=nobody)
-    return loaded, compile_policy(loaded, workshop)
+    return compile_policy(loaded, workshop)
