@@ -8,6 +8,8 @@ as resent (docs/adr/0002-resent-history.md).
 Rules of this file:
 - The same request again is blocked again: what was last in it is remembered along.
 - Only messages and results of tools count; a system prompt does not get through by insisting.
+- White space around a text does not count: Claude Code puts a line end behind a message when it
+  joins it with the next one.
 - Kept are keyed digests. A store that does not answer changes nothing: the text stays new.
 """
 
@@ -67,8 +69,8 @@ class BlockedBefore:
         """What the request ends with."""
         for segment in reversed(segments):
             if segment.surface in _SPOKEN:
-                return self._digest(segment.text).encode()
+                return self._digest(segment.text.strip()).encode()
         return b""
 
     def _key(self, segment: Segment) -> str:
-        return f"blocked:{self._session}:{self._digest(segment.text)}"
+        return f"blocked:{self._session}:{self._digest(segment.text.strip())}"

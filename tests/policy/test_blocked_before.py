@@ -45,6 +45,13 @@ async def test_a_blocked_message_is_struck_out_once_the_conversation_goes_on() -
     ]
 
 
+async def test_a_line_end_that_an_agent_puts_behind_it_does_not_make_it_another() -> None:
+    talk = Conversation()
+    assert await talk.send("a bad thing") is None
+    assert await talk.send("a bad thing\n") is None
+    assert await talk.send("a bad thing\n", "sorry") == [f"a {STRUCK} thing\n", "sorry"]
+
+
 async def test_the_same_request_again_is_blocked_again() -> None:
     talk = Conversation()
     for _ in range(3):
