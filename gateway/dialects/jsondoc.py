@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.dialects.base import Document, Segment, Surface
+from gateway.dialects.spelling import refuse_keys
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -84,10 +85,14 @@ def parse(body: bytes) -> JsonDocument:
 
 
 def parse_object(body: bytes) -> JsonDocument:
-    """`parse`, for bodies that must be an object. Raises CallerError."""
+    """`parse`, for bodies that must be an object. Raises CallerError.
+
+    A field's name in another case is refused here too, for no cost; `spelling.py` says why.
+    """
     document = parse(body)
     if type(document.root) is not dict:
         raise CallerError(Reason.BODY_MALFORMED, "The body must be a JSON object.")
+    refuse_keys(document.root)
     return document
 
 

@@ -1,4 +1,4 @@
-"""Legacy Completions as a dialect: `/v1/completions` and what speaks like it. A prompt in, text out.
+"""Legacy Completions as a dialect: `/v1/completions`, and what speaks like it.
 
 Fields are those of the API reference ("Create completion") and of the servers that kept it (vLLM,
 llama.cpp, Ollama, Azure OpenAI). The chunks of a stream differ from chat's in one field, `text`, so

@@ -28,6 +28,8 @@ UNREAD_WORDS = {
     "history": "the history that the provider keeps",
     "body": "the body of an endpoint that no dialect reads",
     "encoding": "a body in an encoding that no rule reads",
+    "tunnel": "what travels in a tunnel",
+    "tokens": "text in the form of token numbers",
 }
 """What `Unscannable.what` is called in a sentence."""
 
