@@ -1,20 +1,24 @@
 # Everything here sets itself up: a fresh clone needs python3 (3.11 or newer, with venv) and, for the
-# tests of the Node SDKs, npm. What was installed is remembered by stamp files, so that the second
-# call starts at once.
+# tests of the Node SDKs and of the coding agents, npm. What was installed is remembered by stamp
+# files, so that the second call starts at once.
 #
 # Arguments for the program go into ARGS:  make run ARGS="--policies policies/strict.yaml"
+# The coding agents take 800 MB:           make test AGENTS=no  leaves them out, and their tests skip
 
 PYTHON ?= python3
 ARGS ?=
 TESTS ?=
+AGENTS ?= yes
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/clients/node
+CODING := tests/agents/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 NODE_READY := $(NODE)/node_modules/.ready
+CODING_READY := $(CODING)/node_modules/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,7 +33,7 @@ run: $(RUNTIME) ## start the gateway (ARGS="..." goes to `portcullis serve`)
 demo: $(RUNTIME) ## one scene per kind of rule, no key and no network needed
 	@exec $(BIN)/portcullis demo $(ARGS)
 
-test: lint $(NODE_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
+test: lint $(NODE_READY) $(CODING_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
 	@$(BIN)/python -m pytest -n 2 $(TESTS)
 
 lint: $(DEV) ## ruff and mypy
@@ -52,10 +56,11 @@ lock: $(DEV) ## resolve the dependencies anew into the lock files
 	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo -o requirements.lock
 	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo --extra dev -c requirements.lock -o requirements-dev.lock
 	@env -u PIP_FIND_LINKS $(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
-	@cd $(NODE) && npm install --package-lock-only --omit-lockfile-registry-resolved
+	@for folder in $(NODE) $(CODING); do \
+		(cd $$folder && npm install --package-lock-only --omit-lockfile-registry-resolved) || exit 1; done
 
 clean: ## remove what this file made, the environments included
-	rm -rf $(VENV) $(NODE)/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules $(CODING)/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -81,3 +86,17 @@ $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json
 		echo "Installing the Node SDKs"; \
 		cd $(NODE) && npm ci --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.ready; \
 	else echo "npm is not here: the tests of the Node SDKs will skip" >&2; fi
+
+# The agents as npm gives them: programs for this machine, so no script of theirs has to run. Where npm
+# cannot get them (no network, a platform they do not know), their tests skip, and say so.
+$(CODING_READY): $(CODING)/package-lock.json $(CODING)/package.json
+	@mkdir -p $(@D)
+	@if [ "$(AGENTS)" = no ]; then echo "AGENTS=no: the tests of the coding agents will skip" >&2; \
+	elif ! command -v npm >/dev/null 2>&1; then \
+		echo "npm is not here: the tests of the coding agents will skip" >&2; \
+	else \
+		echo "Installing the coding agents (800 MB, once)"; \
+		(cd $(CODING) && npm ci --ignore-scripts --fetch-retries=1 --no-audit --no-fund --loglevel=error >/dev/null \
+			&& touch node_modules/.ready) \
+		|| echo "npm could not install the coding agents: their tests will skip" >&2; \
+	fi

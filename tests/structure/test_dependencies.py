@@ -91,10 +91,18 @@ def test_the_locks_agree() -> None:
             assert LOCKED[plain(name)] == version, f"{lock} has {name} {version}"
 
 
-def test_the_node_packages_are_those_that_are_locked() -> None:
-    folder = ROOT / "tests" / "clients" / "node"
-    asked = json.loads((folder / "package.json").read_text())
-    wanted = [*asked["dependencies"], *asked["optionalDependencies"]]
-    lock = json.loads((folder / "package-lock.json").read_text())["packages"]
-    told = dict(ROW.findall(PAGE.partition("## The Node")[2]))
-    assert told == {name: lock[f"node_modules/{name}"]["version"] for name in wanted}
+def node_packages(folder: str) -> dict[str, str]:
+    """The packages that tests/<folder>/node asks for, with their locked versions."""
+    place = ROOT / "tests" / folder / "node"
+    asked = json.loads((place / "package.json").read_text())
+    wanted = [*asked["dependencies"], *asked.get("optionalDependencies", ())]
+    lock = json.loads((place / "package-lock.json").read_text())["packages"]
+    return {name: lock[f"node_modules/{name}"]["version"] for name in wanted}
+
+
+@pytest.mark.parametrize(
+    ("folder", "title"), [("clients", "## The Node SDKs"), ("agents", "## The coding agents")]
+)
+def test_the_node_packages_are_those_that_are_locked(folder: str, title: str) -> None:
+    section = PAGE.partition(title)[2].partition("\n## ")[0]
+    assert dict(ROW.findall(section)) == node_packages(folder)

@@ -91,6 +91,7 @@ def test_locks_carry_hashes_and_no_addresses() -> None:
         text = (ROOT / name).read_text()
         assert "://" not in text, name
         assert "--hash=sha256:" in text, name
-    node = (ROOT / "tests/clients/node/package-lock.json").read_text()
-    assert '"resolved"' not in node
-    assert '"integrity"' in node
+    for folder in ("clients", "agents"):
+        node = (ROOT / "tests" / folder / "node" / "package-lock.json").read_text()
+        assert '"resolved"' not in node
+        assert '"integrity"' in node

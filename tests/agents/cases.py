@@ -1,0 +1,146 @@
+"""What happens to a real agent under a rule, row by row. A tenant of its own for each row and each
+agent, so that no rule sees another's calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.testing.answers import Say
+
+KEY = "AKIAIOSFODNN7EXAMPLE"
+COMMAND = "echo made > made.txt; cat made.txt"
+DONE = "All is done."
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt under some rules.
+
+    `calls` reached the gateway, `sent` of them the provider; `made` says whether the tool ran, and
+    `shows` what the agent's user reads, where `TOOL` stands for the name of its shell tool. `codes`
+    are exit codes that are not `code`, by the agent's name.
+    """
+
+    name: str
+    rules: tuple[dict[str, Any], ...]
+    calls: int
+    sent: int
+    shows: tuple[str, ...]
+    prompt: str = "Make the file."
+    code: int = 0
+    codes: Mapping[str, int] = field(default_factory=dict)
+    made: bool = False
+    says: str = "shell"  # what the provider answers: see `SAYS`
+
+    def code_of(self, agent: str) -> int:
+        return self.codes.get(agent, self.code)
+
+
+SAYS: dict[str, Say | None] = {
+    "shell": None,  # the agent's own shell tool with COMMAND, then DONE
+    "plain": Say(pieces=("Here ", "I am.")),
+    "late": Say(pieces=("It looks well. ", "The word is ", "sword", "fish, so. ", "Bye.")),
+    "early": Say(pieces=("sword", "fish is the word.")),
+}
+
+SWORDFISH = {"kind": "patterns", "deny": ["swordfish"], "surfaces": ["output"], "action": "block"}
+BLOCKED = "Portcullis blocked this request: rule "
+
+CASES = (
+    Case(
+        "allowed",
+        ({"kind": "secrets", "action": "block"}, {"kind": "loop", "repeats": 5}),
+        calls=2,
+        sent=2,
+        shows=(DONE,),
+        made=True,
+    ),
+    Case(
+        "tool",
+        ({"kind": "tools", "deny": ["Bash", "exec_command"]},),
+        calls=1,
+        sent=1,
+        shows=(
+            "Portcullis took out a call of the tool 'TOOL': rule tool/tools forbids the tool",
+            "The tool was not run.",
+        ),
+    ),
+    Case(
+        "arguments",
+        ({"kind": "patterns", "deny": ["> made"], "surfaces": ["tool_call"], "action": "block"},),
+        calls=1,
+        sent=1,
+        shows=(
+            "Portcullis took out a call of the tool 'TOOL': rule arguments/patterns found",
+            "The tool was not run.",
+        ),
+    ),
+    Case(
+        "secret",
+        ({"kind": "secrets", "action": "block"},),
+        prompt=f"Why does {KEY} not work?",
+        calls=1,
+        sent=0,
+        shows=(
+            BLOCKED + "secret/secrets found an AWS access key in the user message.",
+            "Nothing was sent to the provider. Remove it and send again.",
+        ),
+        code=1,
+    ),
+    Case(
+        "model",
+        ({"kind": "model", "allow": ["none-*"]},),
+        calls=1,
+        sent=0,
+        shows=(BLOCKED + "model/model",),
+        code=1,
+    ),
+    Case(
+        "answer",
+        (SWORDFISH,),
+        says="early",
+        calls=1,
+        sent=1,
+        shows=("Portcullis blocked this answer: rule answer/patterns",),
+        code=1,
+    ),
+    Case(
+        "stream",
+        (SWORDFISH,),
+        says="late",
+        calls=1,
+        sent=1,
+        shows=("Portcullis blocked this answer: rule stream/patterns", "The rest of the answer"),
+        codes={"Codex": 1},  # Claude Code takes it for a normal end
+    ),
+    Case(
+        "short-wait",
+        ({"kind": "rate_limit", "per": "tenant", "requests": "1/s"},),
+        calls=3,
+        sent=2,
+        shows=(DONE,),
+        made=True,
+    ),
+    Case(
+        "long-wait",
+        ({"kind": "rate_limit", "per": "tenant", "requests": "1/hour"},),
+        calls=2,
+        sent=1,
+        shows=(
+            "Portcullis is holding back this request: rule long-wait/rate_limit-tenant allows",
+            "Send the same request again in",
+        ),
+        code=1,
+        made=True,
+    ),
+    Case(
+        "budget",
+        ({"kind": "budget", "per": "tenant", "limit": "100 tokens", "window": "total"},),
+        calls=1,
+        sent=0,
+        shows=(BLOCKED + "budget/budget-tenant-total has 100 tokens left of a budget of",),
+        code=1,
+    ),
+)
