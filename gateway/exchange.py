@@ -101,6 +101,7 @@ class Exchange:
     streamed: bool = False  # the answer was a stream
     text_out: int = 0  # bytes of answer seen, for an estimate where the provider gave no usage
     sent: bool = False  # upstream was called
+    peer: str = ""  # the address that a tunnel leads to
     closed: bool = False  # settled and recorded
     outcome: str = ""  # how it ended: see proxy/closing.py
     reason: Reason | None = None
@@ -111,6 +112,7 @@ class Exchange:
     opened: dict[str, Any] | None = None  # what the audit's opening line said
     visit: Any = None  # identity.session_book.Visit: the call's place in its session
     active_seconds: float = 0.0  # work since the last human message, kept by identity/session_book
+    release: Callable[[], None] | None = None  # gives a tool's slot back when the call is over
     pseudonyms: Pseudonyms | None = None  # stand-ins that were put into the request
     notices: dict[str, str] = field(default_factory=dict)  # extra reply headers (a loop warning)
 

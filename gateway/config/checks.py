@@ -18,6 +18,7 @@ from gateway.config.yaml_tree import Path
 from gateway.policy.globs import glob_error, is_glob
 from gateway.policy.kinds import KINDS
 from gateway.policy.rule import Stage
+from gateway.upstream.router import BY_NAME_ONLY
 from gateway.verdict import Mode
 
 Problem = tuple[Path, str]
@@ -40,7 +41,7 @@ def check_names(document: Any) -> list[Problem]:
 
 def find_warnings(file: PolicyFile) -> list[Problem]:
     """What is allowed, and will not hold what one may expect of it."""
-    return [*_unbacked(file), *_idle_parts(file), *_open_doors(file)]
+    return [*_unbacked(file), *_idle_parts(file), *_idle_tools(file), *_open_doors(file)]
 
 
 def anonymous_credentials(file: PolicyFile) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ def _upstreams(document: Any) -> Iterator[Problem]:
         if name in RESERVED_UPSTREAMS:
             yield ("upstreams", name), f"{name!r} is the start of the providers' own paths"
         provider = _mapping(upstream).get("provider")
-        if isinstance(provider, str):
+        if isinstance(provider, str) and provider not in BY_NAME_ONLY:
             by_provider.setdefault(provider, []).append(name)
     for provider, names in by_provider.items():
         defaults = [name for name in names if upstreams[name].get("default") is True]
@@ -128,9 +129,6 @@ def _rules(document: Any) -> Iterator[Problem]:
 def _when(options: RuleOptions, path: Path, document: Any) -> Iterator[Problem]:
     if options.when is None:
         return
-    if options.when.tool is not None and KINDS[options.kind].stage is not Stage.TOOLS:
-        calls = f"a rule of kind {options.kind!r} watches whole calls"
-        yield (*path, "when", "tool"), f"{calls}: `when.tool` is for rules on tools"
     for key, globs in options.when.model_dump(exclude_none=True).items():
         known = _mapping(document, f"{key}s") if key in ("tenant", "upstream") else None
         for index, glob in enumerate(globs):
@@ -209,6 +207,20 @@ def _idle_parts(file: PolicyFile) -> Iterator[Problem]:
                     ("policies", name, "rules", position),
                     "`when.environment` never holds: the file names no `environment`",
                 )
+
+
+def _idle_tools(file: PolicyFile) -> Iterator[Problem]:
+    """Rules that wait for calls of tools where no upstream has any."""
+    if any(upstream.provider in BY_NAME_ONLY for upstream in file.upstreams.values()):
+        return
+    idle = (
+        "`when.tool` never holds: for this kind it means calls to an MCP or HTTP upstream, and "
+        "there is none"
+    )
+    for name, position, options in file.rules():
+        judges_tools = KINDS[options.kind].stage is Stage.TOOLS
+        if options.when is not None and options.when.tool is not None and not judges_tools:
+            yield ("policies", name, "rules", position), idle
 
 
 def _open_doors(file: PolicyFile) -> Iterator[Problem]:

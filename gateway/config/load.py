@@ -4,7 +4,8 @@ Rules of this file:
 - A value from the environment is in the model and nowhere else: not in the digest, not in a
   problem, not in a warning.
 - The digest is over what the operator wrote, not how: comments, order of keys and the split
-  into files do not change it; references to the environment are digested as written.
+  into files do not change it; references to the environment are digested as written. Documents
+  that the policy refers to count in it in the same way.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.config import documents
 from gateway.config.checks import check_names, find_warnings
 from gateway.config.environment import Environment
+from gateway.config.openapi import OpenApi, read_openapi
 from gateway.config.policy_file import PolicyFile
 from gateway.config.problems import explain_errors
+from gateway.config.tools import build_tools, find_tool_warnings
 from gateway.config.yaml_tree import Mark, Path, Tree, read_tree
 from gateway.errors import ConfigError
+from gateway.upstream.tools import ToolTable
 
 MOST_BYTES = 4 * 1024 * 1024
 """A policy is written by people; what is larger is another file."""
@@ -41,6 +46,7 @@ class Loaded:
         sources: `policy/id` of each rule -> `file:line`.
         warnings: lines ready to print, like the problems of a ConfigError.
         text_files: the files as they were read, by name.
+        tools: of every upstream.
     """
 
     file: PolicyFile
@@ -48,6 +54,7 @@ class Loaded:
     sources: dict[str, str]
     warnings: list[str]
     text_files: dict[str, bytes] = field(repr=False)
+    tools: dict[str, ToolTable] = field(default_factory=dict, repr=False)
 
 
 def load(path: FilePath, variables: Mapping[str, str] | None = None) -> Loaded:
@@ -63,7 +70,8 @@ def load(path: FilePath, variables: Mapping[str, str] | None = None) -> Loaded:
 
 
 def read_sources(path: FilePath) -> dict[str, bytes]:
-    """The files of a policy by name, in order. Raises ConfigError where one cannot be read."""
+    """The files of a policy by name, in order, and the documents that it refers to (see
+    `config/documents.py`). Raises ConfigError where one cannot be read."""
     try:
         if path.is_dir():
             files = sorted(
@@ -75,23 +83,27 @@ def read_sources(path: FilePath) -> dict[str, bytes]:
                 raise ConfigError([f"{path}: no .yaml file in this folder"])
         else:
             files = [path]
-        return {str(each): _read(each) for each in files}
+        texts = {str(each): _read(each) for each in files}
     except OSError as error:
         named = error.filename or path
         raise ConfigError([f"{named}: cannot be read: {error.strerror or error}"]) from None
+    return documents.add_documents(
+        texts, lambda name, most: _read(FilePath(name), most), folder=path.is_dir()
+    )
 
 
-def _read(path: FilePath) -> bytes:
+def _read(path: FilePath, most: int = MOST_BYTES) -> bytes:
     with path.open("rb") as file:
-        text = file.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
-        raise ConfigError([f"{path}: larger than {MOST_BYTES} bytes"])
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise ConfigError([f"{path}: larger than {most} bytes"])
     return text
 
 
 def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Loaded:
     """Load a policy from files already read. Raises ConfigError with every problem found."""
-    tree = _merge([read_tree(name, text) for name, text in texts.items()])
+    own, others = documents.split(texts)
+    tree = _merge([read_tree(name, text) for name, text in own.items()])
     environment = Environment(variables)
     document = environment.resolve(tree.value)
     problems = list(tree.problems)
@@ -125,10 +137,35 @@ def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Load
         except RecursionError:
             problems.append((tree.mark(()), "nested too deeply"))
         note(check_names(document), problems)
+    read = _documents(file, tree, others, problems) if file is not None else {}
+    tools: dict[str, ToolTable] = {}
+    if file is not None:
+        tools, found_in_tools = build_tools(file, read)
+        note(found_in_tools, problems)
     if problems or file is None:
         raise ConfigError(_lines(problems) or _lines([(tree.mark(()), "an empty policy")]))
-    note(find_warnings(file), warnings)
-    return Loaded(file, _digest(tree.value), _sources(file, tree), _lines(warnings), dict(texts))
+    note(find_warnings(file) + find_tool_warnings(file, tools), warnings)
+    digest = _digest(tree.value, {name: each.value for name, each in read.items()})
+    return Loaded(file, digest, _sources(file, tree), _lines(warnings), dict(texts), tools)
+
+
+def _documents(
+    file: PolicyFile, tree: Tree, texts: Mapping[str, bytes], problems: list[tuple[Mark, str]]
+) -> dict[str, OpenApi]:
+    """The OpenAPI document of each upstream that has one. Problems that two upstreams share are
+    told once."""
+    read: dict[str, OpenApi] = {}
+    for name, upstream in file.upstreams.items():
+        if upstream.openapi is None or upstream.provider != "http":
+            continue
+        mark = tree.mark(("upstreams", name, "openapi"))
+        path = documents.path_of(mark[0], upstream.openapi)
+        if path not in texts:
+            problems.append((mark, f"openapi: {path} was not read with the policy"))
+            continue
+        read[name] = read_openapi(path, texts[path], upstream.url)
+        problems += read[name].problems
+    return read
 
 
 def _is_credential(path: Path) -> bool:
@@ -181,8 +218,9 @@ def _sources(file: PolicyFile, tree: Tree) -> dict[str, str]:
     return sources
 
 
-def _digest(raw: Any) -> str:
-    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+def _digest(raw: Any, documents: Mapping[str, Any]) -> str:
+    whole = [raw, documents] if documents else raw
+    canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 

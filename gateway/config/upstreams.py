@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import PlainValidator, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
+from gateway.config.documents import is_path
+from gateway.config.openapi import is_name
 from gateway.config.rule_options import Strict
-from gateway.config.units import DurationField
+from gateway.config.units import CountField, DollarsField, DurationField, shown
+from gateway.dialects.http_tool_path import PathTemplate
+from gateway.upstream.tools import METHODS
 
 Provider = Literal["openai", "anthropic", "gemini", "ollama", "azure_openai", "mcp", "http"]
 
 
 def parse_url(value: object) -> str:
-    """An http or https base URL, without a trailing slash."""
+    """An http or https base URL."""
     expected = 'expected a base URL, such as "https://api.openai.com"'
     if not isinstance(value, str) or any(c.isspace() or ord(c) < 33 for c in value):
         raise ValueError(expected)
@@ -27,7 +40,7 @@ def parse_url(value: object) -> str:
         raise ValueError(expected)
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{expected}, without a user, a query or a fragment")
-    return value.rstrip("/")
+    return value
 
 
 UrlField = Annotated[
@@ -35,6 +48,102 @@ UrlField = Annotated[
     PlainValidator(parse_url),
     WithJsonSchema({"type": "string", "examples": ["https://api.openai.com"]}),
 ]
+
+
+def parse_methods(value: object) -> tuple[str, ...]:
+    """`GET`, a list of methods, or `any`."""
+    listed = value if isinstance(value, list) else [value]
+    found = []
+    for each in listed:
+        name = each.upper() if isinstance(each, str) else ""
+        if name not in METHODS and (name != "ANY" or len(listed) > 1):
+            known = ", ".join(METHODS)
+            raise ValueError(f"expected methods ({known}) or any, not {shown(each)}")
+        found.append(name if name in METHODS else "any")
+    if not found:
+        raise ValueError("expected a method, a list of them, or any")
+    return tuple(found)
+
+
+def parse_path(value: object) -> PathTemplate:
+    """A path with `{name}` for what differs from call to call."""
+    if isinstance(value, PathTemplate):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f'expected a path, such as "/v1/weather/{{city}}", not {shown(value)}')
+    return PathTemplate(value)
+
+
+def _tool_name(value: str) -> str:
+    if not is_name(value):
+        raise ValueError(f"{shown(value)} is no name of a tool: one line of up to 128 characters")
+    return value
+
+
+def _document(value: str) -> str:
+    if not is_path(value):
+        raise ValueError(
+            f'expected a file beside the policy, such as "tools.yaml", not {shown(value)}'
+        )
+    return value
+
+
+def _some(value: int) -> int:
+    if value < 1:
+        raise ValueError("expected at least 1")
+    return value
+
+
+_NOT_A_KEY = re.compile(
+    r"host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*"
+    r"|x-portcullis-.*",
+    re.IGNORECASE,
+)
+
+
+def _key_header(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", value) is None or _NOT_A_KEY.fullmatch(
+        value
+    ):
+        raise ValueError(f'expected the name of a header, such as "x-api-key", not {shown(value)}')
+    return value.lower()
+
+
+MethodsField = Annotated[
+    tuple[str, ...],
+    PlainValidator(parse_methods),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [*METHODS, "any"]},
+                {"type": "array", "items": {"enum": list(METHODS)}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""`GET`, `[GET, POST]` or `any`."""
+
+PathField = Annotated[
+    Any,
+    PlainValidator(parse_path),
+    WithJsonSchema({"type": "string", "examples": ["/v1/weather/{city}"]}),
+]
+"""A `PathTemplate`, from `/v1/weather/{city}`."""
+
+
+class ToolOptions(Strict):
+    """A tool of an upstream: what runs it, what a call costs, how it is called.
+
+    One of an MCP upstream is known by its name; one of an HTTP upstream by method and path, which
+    an OpenAPI document may give.
+    """
+
+    name: Annotated[str, AfterValidator(_tool_name)]
+    method: MethodsField | None = None
+    path: PathField | None = None
+    price: DollarsField | None = None
+    timeout: DurationField | None = None
+    concurrency: Annotated[CountField, AfterValidator(_some)] | None = None
 
 
 class Upstream(Strict):
@@ -45,3 +154,12 @@ class Upstream(Strict):
     credential: SecretStr | None = None
     default: bool = False
     timeout: DurationField = 600.0
+    credential_header: Annotated[str, AfterValidator(_key_header)] | None = None
+    tools: tuple[ToolOptions, ...] = Field(default=(), max_length=1000)
+    openapi: Annotated[str, AfterValidator(_document)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _base(cls, value: str, info: ValidationInfo) -> str:
+        """Paths are put behind it. Of an MCP server it is the whole address, to the last slash."""
+        return value if info.data.get("provider") == "mcp" else value.rstrip("/")

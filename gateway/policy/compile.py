@@ -10,16 +10,17 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.config.load import Loaded
 from gateway.config.policy_file import PolicyFile
 from gateway.config.rule_options import RuleOptions
 from gateway.errors import ConfigError
 from gateway.policy.kinds import KINDS
-from gateway.policy.rule import Rule, Workshop
+from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.policy.when import compile_when, watches_tenant
 from gateway.upstream.prices import Prices
+from gateway.upstream.tools import ToolTable
 from gateway.verdict import RuleRef
 
 
@@ -39,6 +40,7 @@ class Snapshot:
         digest: of the policy file, see `config/load.py`.
         sources: `policy/id` of each rule -> `file:line`.
         prices: the packaged table with the file's overrides.
+        tools: of every upstream.
     """
 
     digest: str
@@ -46,6 +48,7 @@ class Snapshot:
     tenants: Mapping[str, TenantPlan]
     sources: Mapping[str, str]
     prices: Prices
+    tools: Mapping[str, ToolTable] = field(default_factory=dict)
 
     def rules_for(self, tenant: str) -> tuple[Rule, ...]:
         """The rules of a tenant in the order in which they run; none for an unknown one."""
@@ -86,13 +89,13 @@ def compile_policy(loaded: Loaded, workshop: Workshop) -> Snapshot:
         )
         for tenant, body in file.tenants.items()
     }
-    return Snapshot(loaded.digest, file, plans, dict(loaded.sources), prices)
+    return Snapshot(loaded.digest, file, plans, dict(loaded.sources), prices, loaded.tools)
 
 
 def _build(options: RuleOptions, ref: RuleRef, file: PolicyFile, workshop: Workshop) -> Rule:
     mode = options.mode or file.policies[ref.policy].mode
     rule = KINDS[options.kind](options, ref, mode, workshop)
-    rule.when = compile_when(options.when)
+    rule.when = compile_when(options.when, of_tools=rule.stage is Stage.TOOLS)
     return rule
 
 

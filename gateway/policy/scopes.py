@@ -25,6 +25,7 @@ from gateway.verdict import Action, Reason, Verdict
 
 Missing = Literal["shared", "block"]
 SHARED = "-"
+UNKNOWN_TOOL = "?"
 MOST_TOOLS = 128
 """Tools of one call that are counted one by one; a call with more is refused."""
 
@@ -122,8 +123,11 @@ def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
     if scope == "tool":
         if exchange.call is None:
             return ()
-        named = exchange.call.invokes or exchange.call.tools
-        return tuple(dict.fromkeys(fold(tool.name) for tool in named))
+        if invoked := exchange.call.invokes:
+            # All that nobody declared is counted as one: a caller can name as much as it likes.
+            names = (UNKNOWN_TOOL if tool.unknown else fold(tool.name) for tool in invoked)
+            return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(fold(tool.name) for tool in exchange.call.tools))
     if scope == "upstream":
         return (exchange.target.upstream,) if exchange.target is not None else ()
     value: str = getattr(exchange.identity, scope)

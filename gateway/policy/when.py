@@ -1,7 +1,8 @@
 """`when`: which calls a rule watches, decided as early as it can be.
 
 The tenant and the environment are known when the policy is compiled, so a rule that does not
-watch them is not in the tenant's plan at all. `tool` is left to the rules on tools.
+watch them is not in the tenant's plan at all. Rules on tools ask themselves which `tool` they
+watch, call by call; for every other kind it means the tool that the request itself runs.
 """
 
 from __future__ import annotations
@@ -33,10 +34,14 @@ def watches_upstream(when: When | None, upstream: str) -> bool:
     return when is None or when.upstream is None or compile_globs(when.upstream)(upstream)
 
 
-def compile_when(when: When | None) -> Test | None:
+def compile_when(when: When | None, *, of_tools: bool = False) -> Test | None:
     """A test of what only the call itself can tell; None where there is nothing to test.
 
-    What a call does not say is the empty text: only `*` matches it.
+    What a call does not say is the empty text: only `*` matches it. A call that runs no tool
+    itself matches no `tool` at all.
+
+    Args:
+        of_tools: the rule is one on tools, and tests `tool` itself.
     """
     if when is None:
         return None
@@ -53,6 +58,8 @@ def compile_when(when: When | None) -> Test | None:
     if when.model is not None:
         # Compared like the models of a `model` rule: spelling it otherwise is no way around.
         tests.append(_model(Names(when.model).has))
+    if when.tool is not None and not of_tools:
+        tests.append(_tool(Names(when.tool).has))
     if not tests:
         return None
     if len(tests) == 1:
@@ -74,6 +81,13 @@ def _upstream(matches: _Matcher) -> Test:
 
 def _model(matches: _Matcher) -> Test:
     return lambda exchange: matches(exchange.call.model if exchange.call is not None else "")
+
+
+def _tool(matches: _Matcher) -> Test:
+    return lambda exchange: (
+        exchange.call is not None
+        and any(matches(invoked.name) for invoked in exchange.call.invokes)
+    )
 
 
 def _agent(matches: _Matcher) -> Test:

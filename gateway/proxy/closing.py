@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.dialects.base import Usage
+from gateway.dialects.base import Call, Usage
 from gateway.errors import OwnError
 from gateway.exchange import Exchange
 from gateway.message import Reply
@@ -128,6 +128,8 @@ class Closer:
         if exchange.closed:
             return
         exchange.closed = True
+        if exchange.release is not None:
+            exchange.release()
         try:
             self._charge(exchange)
             if exchange.claims and not exchange.settled:
@@ -164,8 +166,17 @@ class Closer:
         """What was used, and what that costs."""
         usage = exchange.usage = used(exchange)
         call, target = exchange.call, exchange.target
+        if call is not None and call.fixed_cost is not None:
+            exchange.cost = call.fixed_cost if _reached(exchange) else 0
+            return
         if usage is not None and call is not None and target is not None:
             prices = exchange.snapshot.prices
+            if call.members:
+                exchange.cost = sum(
+                    prices.cost(_likely(member), prices.price_of(member, target.provider))
+                    for member in call.members
+                )
+                return
             price = prices.price_of(call, target.provider, exchange.model_served)
             exchange.cost = prices.cost(usage, price)
 
@@ -195,19 +206,41 @@ def used(exchange: Exchange) -> Usage | None:
     None where nothing was sent, nothing is charged for, or the provider refused the call.
     """
     call = exchange.call
+    if call is not None and not call.billable:
+        return None  # also where the answer is an earlier one that tells what it used then
     if exchange.usage is not None:
         return exchange.usage
-    if not exchange.sent or call is None or not call.billable or call.dialect == "opaque":
+    if not exchange.sent or call is None or call.dialect == "opaque":
         return None
-    if exchange.upstream_status == 0 and exchange.reason is Reason.UPSTREAM_UNREACHABLE:
-        return None  # it was not reached, or broke off without a word: nothing was delivered
+    if not _reached(exchange):
+        return None
     if exchange.upstream_status >= 400:
         return None
+    if call.deferred:
+        parts = [_likely(each) for each in call.members or (call,)]
+        return Usage(
+            input=sum(part.input for part in parts),
+            output=sum(part.output for part in parts),
+            estimated=True,
+        )
     return Usage(
         input=call.input_estimate(),
         output=-(-exchange.text_out // BYTES_PER_TOKEN),
         estimated=True,
     )
+
+
+def _likely(call: Call) -> Usage:
+    """What a call whose answer comes later will use: as much output as it asks for at most."""
+    output = (call.max_output or 0) * call.choices
+    return Usage(input=call.input_estimate(), output=output, estimated=True)
+
+
+def _reached(exchange: Exchange) -> bool:
+    """Whether upstream may have done something for this call: it was called, and neither could
+    not be reached nor broke off without a word."""
+    silent = exchange.upstream_status == 0 and exchange.reason is Reason.UPSTREAM_UNREACHABLE
+    return exchange.sent and not silent
 
 
 def leases(running: Sequence[Exchange]) -> list[str]:

@@ -26,8 +26,10 @@ from gateway.proxy.closing import Closer
 from gateway.proxy.live import Live
 from gateway.proxy.relay import Relay
 from gateway.proxy.sessions import Sessions
+from gateway.proxy.tool_calls import set_price, take_slot, timeouts_of
 from gateway.state.store import Store
 from gateway.upstream.client import Client, Timeouts
+from gateway.upstream.slots import Slots
 from gateway.verdict import Reason
 
 Read = Callable[[int], Awaitable[bytes]]
@@ -66,6 +68,7 @@ class Handler:
         self._sessions = sessions
         self._digest_key = digest_key
         self._relay = Relay(closer)
+        self._slots = Slots()
         self.draining = False
 
     async def handle(
@@ -90,6 +93,9 @@ class Handler:
                 if stopped is not None:
                     reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
                     return await self._closer.end(exchange, reply, "refused")
+            if (busy := await take_slot(self._slots, exchange)) is not None:
+                reply = replies.for_verdict(exchange, busy, _dialect(exchange))
+                return await self._closer.end(exchange, reply, "refused")
             await self._closer.open(exchange)
             answer = await self._send(exchange, caller or self._client.send)
             return await self._relay.pass_on(exchange, pipeline, answer)
@@ -107,6 +113,11 @@ class Handler:
             )
             reply = replies.for_error(exchange, failure, _dialect(exchange))
             return await self._closer.failed(exchange, reply)
+
+    def drain(self) -> None:
+        """Take no new calls; end at once what has no end of its own."""
+        self.draining = True
+        self._relay.drain()
 
     # --- stations ---
 
@@ -143,6 +154,7 @@ class Handler:
         if encoding and (exchange.target.dialect != "opaque"):
             body = unpack(body, encoding, limit)
         exchange.call = exchange.dialect.decode(request, body)
+        set_price(exchange)
         exchange.mark("decode")
         await self._sessions.enter(exchange)
         exchange.mark("session")
@@ -163,23 +175,27 @@ class Handler:
             drop_credentials=_is_ours if exchange.identity.key_id else None,
             credential=plan.credential,
         )
-        if self._pipeline(exchange).rules and target.dialect != "opaque":
+        judged = bool(self._pipeline(exchange).rules) and target.dialect != "opaque"
+        if judged or call.rewrites_answer:
             header_rules.readable_only(headers, stream=call.stream)
         body = exchange.request.body
         if call.document.changed:
             body = call.encode()
             headers.remove("content-encoding")
+            call.mend_headers(headers)
         exchange.sent = True
         answer = await send(
             exchange.request.method,
             plan.base,
-            target.path,
+            call.target() or target.path,
             headers,
             body,
-            plan.timeouts,
+            timeouts_of(plan, call),
             live.file.limits.max_answer,
         )
         exchange.upstream_status = answer.status
+        if call.endless:
+            answer.be_patient()
         exchange.mark("upstream")
         return answer
 

@@ -43,11 +43,14 @@ def to_upstream(
     Args:
         drop_credentials: says of a credential header's name and value whether it must not travel
             (a gateway key never does); None: they all may.
-        credential: the upstream's own credential header, where the operator configured one; it
-            takes the place of whatever the caller sent.
+        credential: the upstream's own credential header, in lower case, where the operator
+            configured one; it takes the place of whatever the caller sent.
     """
     if credential is not None:
-        return Headers([*_without(headers, _DROPPED_UP | CREDENTIALS), credential])
+        dropped = _DROPPED_UP | CREDENTIALS
+        if credential[0] not in CREDENTIALS:
+            dropped |= {credential[0]}
+        return Headers([*_without(headers, dropped), credential])
     kept = _without(headers, _DROPPED_UP)
     if drop_credentials is not None:
         kept = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from gateway.config.policy_file import PolicyFile
 from gateway.identity.tenant import KeyRing
@@ -11,6 +12,7 @@ from gateway.policy.pipeline import Pipeline
 from gateway.upstream.client import Timeouts
 from gateway.upstream.prices import Prices
 from gateway.upstream.router import Router
+from gateway.upstream.tools import NO_TOOLS, ToolTable
 
 _KEY_HEADERS = {
     "anthropic": "x-api-key",
@@ -22,11 +24,13 @@ _KEY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPlan:
-    """Where an upstream is and how it is called. `credential` is a header, or None."""
+    """Where an upstream is, how it is called, and the tools that it has. `credential` is a
+    header, or None."""
 
     base: str
     credential: tuple[str, str] | None
     timeouts: Timeouts
+    tools: ToolTable = NO_TOOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,15 @@ class Live:
     check_host: bool  # the listener is on loopback
 
 
-def upstream_plan(file: PolicyFile, name: str) -> UpstreamPlan:
+def upstream_plan(file: PolicyFile, name: str, tools: ToolTable = NO_TOOLS) -> UpstreamPlan:
     """How an upstream of the policy file is called."""
     options = file.upstreams[name]
     credential = None
     if options.credential is not None and options.credential.get_secret_value():
         secret = options.credential.get_secret_value()
-        header = _KEY_HEADERS.get(options.provider)
+        header = options.credential_header or _KEY_HEADERS.get(options.provider)
         credential = (header, secret) if header else ("authorization", f"Bearer {secret}")
-    return UpstreamPlan(options.url, credential, Timeouts(read=options.timeout))
+    base = options.url
+    if options.provider == "mcp":  # the router gives its whole path
+        base = base[: len(base) - len(urlsplit(base).path)]
+    return UpstreamPlan(base, credential, Timeouts(read=options.timeout), tools)

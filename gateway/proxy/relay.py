@@ -39,12 +39,21 @@ class Relay:
     def __init__(self, closer: Closer, keep_alive: float = KEEP_ALIVE) -> None:
         self._closer = closer
         self.keep_alive = keep_alive
+        self._draining = False
+        self._endless: set[asyncio.Timeout] = set()  # waits of streams that only a drain ends
+
+    def drain(self) -> None:
+        """End the streams that have no end of their own: their readers come back elsewhere."""
+        self._draining = True
+        for wait in self._endless:
+            wait.reschedule(0)
 
     async def pass_on(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         """The reply to the caller. Whatever breaks on the way closes upstream's connection."""
         assert exchange.call is not None
+        exchange.call.heard(answer.status, answer.headers)
         try:
-            if exchange.call.dialect == "opaque":
+            if _is_unread(exchange, pipeline):
                 return self._pass_unread(exchange, answer)
             framing = _framing(exchange.call, answer)
             if framing is not None:
@@ -124,9 +133,11 @@ class Relay:
         if not unpacker.readable:
             return self._pass_encoded(exchange, pipeline, answer)
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
-        packed = not unpacker.plain and not pipeline.rules  # then it passes as it came
+        # Then it passes as it came.
+        packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
         pieces = self._pieces(exchange, answer, framing, window, unpacker, packed)
-        first = await anext(pieces, b"")
+        # Of messages none stops the stream, and the first may be long in coming.
+        first = b"" if isinstance(window, MessageWindow) else await anext(pieces, b"")
         exchange.mark_first_byte()
         if window.blocked is not None and not window.begun:
             await pieces.aclose()
@@ -150,12 +161,17 @@ class Relay:
         last of them."""
         events = framing.reader()
         stream = window.stream
+        assert exchange.call is not None
+        endless = exchange.call.endless
         try:
             piece = b"-"
             while piece and window.blocked is None:
                 try:
-                    async with asyncio.timeout(self.keep_alive if window.waits else None):
-                        piece = await answer.next_piece()
+                    if endless:
+                        piece = await self._next_until_drain(exchange, answer)
+                    else:
+                        async with asyncio.timeout(self.keep_alive if window.waits else None):
+                            piece = await answer.next_piece()
                 except TimeoutError:
                     out = window.open() + framing.keep_alive
                     exchange.bytes_out += len(out)
@@ -184,6 +200,21 @@ class Relay:
         finally:
             answer.close()
 
+    async def _next_until_drain(self, exchange: Exchange, answer: UpstreamReply) -> bytes:
+        """The next piece, however long it takes; b"" once the gateway drains."""
+        if not self._draining:
+            try:
+                async with asyncio.timeout(None) as wait:
+                    self._endless.add(wait)
+                    try:
+                        return await answer.next_piece()
+                    finally:
+                        self._endless.discard(wait)
+            except TimeoutError:
+                pass
+        exchange.reason = Reason.DRAINING
+        return b""
+
     async def _broken(self, exchange: Exchange, error: Exception, window: Window) -> None:
         """The stream broke in the middle: upstream's fault, or ours."""
         theirs = isinstance(error, UpstreamError)
@@ -208,6 +239,8 @@ class Relay:
                 return
             exchange.reason = window.blocked.reason
         exchange.outcome = "answered" if window.blocked is None else "blocked"
+        if exchange.reason is Reason.DRAINING:
+            exchange.outcome = "cancelled"
         await self._closer.close(exchange)
 
     @staticmethod
@@ -269,6 +302,18 @@ class Relay:
             raise
         finally:
             answer.close()
+
+
+def _is_unread(exchange: Exchange, pipeline: Pipeline) -> bool:
+    """Whether nobody wants to know what an answer says: no dialect reads it, or it costs nothing
+    and no rule looks at answers (a file may be larger than what is read whole)."""
+    call = exchange.call
+    assert call is not None
+    if call.dialect == "opaque" or exchange.request.method == "HEAD":
+        return True
+    if call.billable or call.rewrites_answer:
+        return False
+    return pipeline.guard(exchange).rules.idle
 
 
 def _framing(call: Call, answer: UpstreamReply) -> Framing | None:

@@ -34,6 +34,9 @@ def count(metrics: Metrics, exchange: Exchange) -> None:
     metrics.requests.add((dialect, exchange.outcome or "none", _reason(exchange)))
     metrics.bytes.add(_IN, exchange.bytes_in)
     metrics.bytes.add(_OUT, exchange.bytes_out)
+    if dialect == "tunnel":
+        metrics.tunnel_bytes.add(_IN, exchange.bytes_in)
+        metrics.tunnel_bytes.add(_OUT, exchange.bytes_out)
     _times(metrics, exchange, dialect, upstream)
     if exchange.verdicts:
         for verdict in exchange.verdicts:
@@ -45,6 +48,10 @@ def count(metrics: Metrics, exchange: Exchange) -> None:
         _unscannable(metrics, exchange)
     if exchange.usage is not None:
         _used(metrics, exchange, exchange.usage, upstream)
+    if exchange.cost:
+        tokens = exchange.usage is not None
+        labels = (upstream, _model(exchange) if tokens else "none")
+        metrics.cost.add(labels, exchange.cost * _NANO)
     if exchange.streamed:
         metrics.held.observe(exchange.held_peak)
     if exchange.reason is Reason.CLIENT_GONE:
@@ -108,8 +115,6 @@ def _used(metrics: Metrics, exchange: Exchange, usage: Usage, upstream: str) -> 
         add(("cache_read", model), usage.cache_read)
     if usage.cache_write or usage.cache_write_1h:
         add(("cache_write", model), usage.cache_write + usage.cache_write_1h)
-    if exchange.cost:
-        metrics.cost.add((upstream, model), exchange.cost * _NANO)
     if usage.estimated:
         metrics.estimated.add((upstream,))
 

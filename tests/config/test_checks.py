@@ -84,7 +84,7 @@ def test_when_names_what_there_is() -> None:
     assert "no upstream 'anthropic'" in when(upstream=["openai", "anthropic"])
     assert when(tenant=["ac*"], upstream=["openai"], user=["anybody"]) == ""
     assert "bracket" in when(model=["gpt-[4"])
-    assert "`when.tool` is for rules on tools" in when(tool=["x"])
+    assert when(tool=["x"]) == ""
     assert said(rules({"kind": "tools", "deny": ["x"], "when": {"tool": ["x*"]}})) == ""
 
 
@@ -111,6 +111,21 @@ def test_a_session_limit_alone_is_warned_of() -> None:
     assert "not limited" in warned(rules(session, rate))
     assert "not limited" in warned(rules(session, {**tenant, "mode": "shadow"}))
     assert warned(rules(session, tenant)) == ""
+
+
+def test_a_condition_on_tools_is_warned_of_where_no_call_runs_one() -> None:
+    capped = {"kind": "model", "max_output": 5, "when": {"tool": ["x"]}}
+    assert "`when.tool` never holds" in warned(rules(capped))
+    tools = {"openai": {"provider": "openai", "url": "https://x"}}
+    tools["github"] = {"provider": "mcp", "url": "https://y"}
+    assert warned({**rules(capped), "upstreams": tools}) == ""
+    assert warned(rules({"kind": "tools", "deny": ["x"], "when": {"tool": ["x*"]}})) == ""
+
+
+def test_upstreams_that_are_called_by_name_need_no_default() -> None:
+    tool = {"provider": "http", "url": "https://x"}
+    upstreams = {"openai": {"provider": "openai", "url": "https://x"}, "a": tool, "b": tool}
+    assert said(document(upstreams=upstreams)) == ""
 
 
 def test_parts_that_nobody_uses_are_warned_of() -> None:

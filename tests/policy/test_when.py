@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.config.rule_options import When
+from gateway.dialects.base import ToolCall
 from gateway.policy.when import compile_when, describe_when, watches_tenant, watches_upstream
 from gateway.testing import make_call, make_exchange
 
@@ -60,7 +61,23 @@ def test_a_call_without_a_target_or_body_is_watched_by_a_star_only() -> None:
 
 def test_nothing_is_left_to_test_where_the_call_has_no_say() -> None:
     assert compile_when(None) is None
-    assert compile_when(when(tenant=["acme"], environment=["production"], tool=["x"])) is None
+    assert compile_when(when(tenant=["acme"], environment=["production"])) is None
+
+
+def test_a_tool_is_the_one_that_the_call_itself_runs() -> None:
+    exchange = make_exchange()
+    test = compile_when(when(tool=["search*"]))
+    assert test is not None
+    assert not test(exchange)  # a call of a model runs none
+    assert exchange.call is not None
+    exchange.call.invokes = [ToolCall("", "Search_Web", "{}")]
+    assert test(exchange)
+    exchange.call.invokes = [ToolCall("", "other", "{}")]
+    assert not test(exchange)
+
+
+def test_rules_on_tools_ask_for_each_tool_themselves() -> None:
+    assert compile_when(when(tool=["x"]), of_tools=True) is None
 
 
 def test_tenant_and_environment_are_known_beforehand() -> None:

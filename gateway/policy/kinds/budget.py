@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 RESERVED_WAIT = 1.0
 
+_UNCOUNTED = frozenset({"opaque", "batch_file"})
+_HIDDEN = BODY | {"file"}
+"""Operations whose use nobody can bound, and what hides it: a body, a file of requests."""
+
 
 class BudgetOptions(RuleOptions):
     """Keys of a `budget` rule. Without `window`: the session where `per` names it, else total."""
@@ -80,9 +84,11 @@ class BudgetRule(Rule):
         if lacking is not None:
             return (scope_verdict(self, lacking),)
         call = call_of(exchange)
-        if call.operation == "opaque":
-            return out_of_sight(self, call, BODY, self._unscannable)
-        if not self._in_dollars or not call.billable or self._price(exchange).known:
+        if call.operation in _UNCOUNTED:
+            return out_of_sight(self, call, _HIDDEN, self._unscannable)
+        if not self._in_dollars or not call.billable or call.fixed_cost is not None:
+            return ()
+        if self._price(exchange).known:
             return ()
         name = shown(call.model)
         if self._blocks_unknown:
@@ -99,7 +105,10 @@ class BudgetRule(Rule):
 
     def claims(self, exchange: Exchange) -> Sequence[Claim]:
         call = call_of(exchange)
-        if not call.billable or call.operation == "opaque":
+        if call.fixed_cost is None:
+            if not call.billable or call.operation == "opaque":
+                return ()
+        elif not self._in_dollars:
             return ()
         if self._scopes.lacking(exchange) is not None:
             return ()
@@ -119,6 +128,8 @@ class BudgetRule(Rule):
     def _most(self, exchange: Exchange) -> int:
         """The most that a call can use of the budget."""
         call = call_of(exchange)
+        if call.fixed_cost is not None:
+            return call.fixed_cost
         price = self._price(exchange)
         read = self._prices.bound_input(call.input_bound(), price)
         written = 0
@@ -167,7 +178,7 @@ class BudgetRule(Rule):
 
     def _way_out(self, exchange: Exchange, left: int) -> str:
         ways = []
-        if left > 0:
+        if left > 0 and call_of(exchange).fixed_cost is None:
             ways.append("Ask for fewer output tokens or a cheaper model, or send less text.")
             if self._in_dollars and not self._price(exchange).known:
                 ways.append("This model has no price in the table, so it counts as the dearest.")

@@ -146,6 +146,8 @@ class ToolsRule(Rule):
         allow = self._allow
         if allow is None or allow.has(call.name):
             return True
+        if call.hosted and not request.knows_tools:
+            return True  # it was judged where it was declared
         folded = fold(call.name)
         return any(
             (folded in map(fold, tool.covers) or (call.hosted and _MCP in tool.covers))
@@ -173,12 +175,26 @@ class ToolsRule(Rule):
         return self.verdict(Action.BLOCK, Reason.TOOL_LIMIT, what, instead=instead)
 
     def _undeclared(self, call: ToolCall, request: Call) -> Verdict | None:
-        if self._unknown == "allow" or request.invokes or _is_declared(call, request.tools):
+        if self._unknown == "allow":
+            return None
+        if call.unknown:
+            return self._no_tool(call)
+        if request.invokes or _is_declared(call, request.tools):
             return None  # a request that runs a tool declares none: its server knows its own
+        if not request.knows_tools:
+            return None
         what = f"does not know the tool {shown(call.name)!r}: the request did not declare it"
         if self._unknown == "flag":
             return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
         instead = "Call only tools that the request declares."
+        return self.verdict(Action.BLOCK, Reason.TOOL_UNKNOWN, what, instead=instead)
+
+    def _no_tool(self, call: ToolCall) -> Verdict:
+        """On a request that runs nothing that its upstream has."""
+        what = f"knows no tool for the request {shown(call.name)!r}"
+        if self._unknown == "flag":
+            return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
+        instead = "Call only the tools of this upstream, by their methods and paths."
         return self.verdict(Action.BLOCK, Reason.TOOL_UNKNOWN, what, instead=instead)
 
 
