@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from gateway.dialects.gemini_paths import is_gemini
+
 _DIALECTS = {
     "/chat/completions": "openai_chat",
     "/completions": "openai_completions",
@@ -30,8 +32,18 @@ _OLLAMA = {
 _LLM = frozenset({"openai", "anthropic", "gemini", "ollama", "azure_openai"})
 """Providers that serve models. Many speak more than one dialect, so each is asked for all."""
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
-"""Methods that ask for no answer of a model; a body on one of them is unscannable."""
+_UNREAD = frozenset({"HEAD", "OPTIONS", "DELETE", "TRACE"})
+"""Methods whose answers hold nothing of a conversation; a body on one of them is unscannable."""
+
+_KEPT = (
+    (re.compile(r"/responses(?:/[^/]+(?:/cancel|/input_items)?)?$"), "openai_stored"),
+    (re.compile(r"/conversations(?:/[^/]+(?:/items(?:/[^/]+)?)?)?$"), "openai_stored"),
+    (re.compile(r"/chat/completions(?:/[^/]+(?:/messages)?)?$"), "openai_stored"),
+    (re.compile(r"/messages/batches(?:/[^/]+(?:/cancel|/results)?)?$"), "anthropic_batches"),
+)
+"""What a provider keeps and gives back."""
+
+_FILES = re.compile(r"/files(?:/[^/]+/content)?$")
 
 _THREAD = re.compile(r"/threads/[^/]+/messages$")
 """OpenAI's Assistants keep messages at a path that ends like Anthropic's."""
@@ -87,15 +99,35 @@ def dialect_for(provider: str, method: str, path: str) -> str:
         provider: `openai`, `anthropic`, ... as in the policy file.
         path: raw, with or without its query.
     """
-    if provider not in _LLM or method.upper() in _READING:
+    verb = method.upper()
+    if provider not in _LLM or verb in _UNREAD:
         return "opaque"
     plain = plain_path(path)
     if _THREAD.search(plain):
         return "opaque"
+    if verb == "GET":
+        return _kept(provider, verb, plain)
+    if provider == "gemini" and is_gemini(plain):
+        return "gemini"
     for count in (2, 1):
         end = "/" + "/".join(plain.rsplit("/", count)[1:])
         if name := _DIALECTS.get(end):
             return name
         if provider == "ollama" and (name := _OLLAMA.get(end)):
             return name
+    return _kept(provider, verb, plain)
+
+
+def _kept(provider: str, verb: str, plain: str) -> str:
+    """The dialect of what a provider keeps: answers, conversations, batches, files."""
+    for pattern, name in _KEPT:
+        if pattern.search(plain):
+            return name
+    if provider == "gemini":  # its files are of another kind
+        return "opaque"
+    found = _FILES.search(plain)
+    if found and (verb == "GET") == found[0].endswith("/content"):
+        return "anthropic_files" if provider == "anthropic" else "openai_files"
+    if verb != "GET" and plain.endswith("/batches"):
+        return "openai_batches"
     return "opaque"
