@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,10 +44,12 @@ from gateway.policy.rule import Workshop
 from gateway.proxy.begin import Current
 from gateway.proxy.closing import Closer
 from gateway.proxy.connection import Patience
+from gateway.proxy.front import Front
 from gateway.proxy.handler import Handler
 from gateway.proxy.live import Live, TenantLive, upstream_plan
 from gateway.proxy.server import DataServer
 from gateway.proxy.sessions import Sessions
+from gateway.proxy.tunnel import Tunnels
 from gateway.sockets import bound, listen
 from gateway.state.open import open_store
 from gateway.state.store import StoreError
@@ -57,6 +59,7 @@ from gateway.telemetry.metrics import Metrics, merge
 from gateway.upstream.client import Client
 from gateway.upstream.prices import packaged_prices
 from gateway.upstream.router import Router
+from gateway.upstream.tunnels import Connector
 from gateway.worker import Parts, Worker, unpacked
 
 _log = logging.getLogger("portcullis")
@@ -187,7 +190,12 @@ async def _start(order: dict[str, Any], sock: socket.socket) -> Worker:
     master = load_master_key(settings.master_key)
     try:
         parts, current = await build(
-            settings, where, unpacked(order["texts"]), master, order["number"]
+            settings,
+            where,
+            unpacked(order["texts"]),
+            master,
+            order["number"],
+            order.get("own_ports", ()),
         )
         worker = Worker(parts, current)
         await worker.start({"listen": str(where), "policy": current.live.digest})
@@ -198,9 +206,21 @@ async def _start(order: dict[str, Any], sock: socket.socket) -> Worker:
 
 
 async def build(
-    settings: Settings, listen: Address, texts: dict[str, bytes], master: bytes, number: int
+    settings: Settings,
+    listen: Address,
+    texts: dict[str, bytes],
+    master: bytes,
+    number: int,
+    own_ports: Sequence[int] = (),
 ) -> tuple[Parts, Current]:
-    """Every part of one worker, wired. Raises ConfigError."""
+    """Every part of one worker, wired.
+
+    Args:
+        own_ports: where the gateway listens on this machine, besides `listen`.
+
+    Raises:
+        ConfigError: the policy cannot be used.
+    """
     store = open_store(settings.state, time.time)
     await store.open()
     folder = await asyncio.to_thread(settings.audit.resolve)
@@ -245,13 +265,24 @@ async def build(
         sessions=sessions,
         digest_key=derive(master, "credential"),
     )
+    connector = Connector(frozenset({listen.port, *own_ports}))
+    tunnels = Tunnels(
+        handler,
+        store=store,
+        closer=closer,
+        sessions=sessions,
+        connector=connector,
+        digest_key=derive(master, "credential"),
+    )
+    metrics.watch_tunnels(tunnels)
+    front = Front(handler, tunnels)
 
     def patience() -> Patience:
         limits = current.live.file.limits
         return Patience(limits.head_timeout, limits.body_timeout)
 
-    server = DataServer(handler.handle, patience)
-    parts = Parts(store, audit, metrics, client, closer, handler, server, make)
+    server = DataServer(front.handle, patience)
+    parts = Parts(store, audit, metrics, client, closer, handler, server, make, connector)
     return parts, current
 
 
@@ -276,9 +307,11 @@ def _live(
         digest=snapshot.digest,
         file=file,
         tenants=tenants,
-        router=Router(file.upstreams),
+        router=Router(file.upstreams, snapshot.tools),
         keys=KeyRing.build(file),
-        upstreams={name: upstream_plan(file, name) for name in file.upstreams},
+        upstreams={
+            name: upstream_plan(file, name, snapshot.tools[name]) for name in file.upstreams
+        },
         prices=snapshot.prices,
         hosts=LOOPBACK_HOSTS | {host.lower() for host in file.listener.hosts},
         origins=frozenset(file.listener.origins),

@@ -22,7 +22,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.config.load import Loaded, load_texts, read_sources
-from gateway.config.settings import Settings
+from gateway.config.settings import Address, Settings
 from gateway.config.versions import Versions
 from gateway.config.watch import Watch
 from gateway.crew import Crew
@@ -80,7 +80,12 @@ class Supervisor:
         self.status = Reload()
         self.loaded: Loaded | None = None
         self.draining = False
-        order = {"flags": dict(flags), "listen": str(settings.listen)}
+        own = [
+            each.port
+            for each in (settings.listen, settings.probes, settings.admin)
+            if isinstance(each, Address)
+        ]
+        order = {"flags": dict(flags), "listen": str(settings.listen), "own_ports": own}
         self.crew = Crew(settings.workers, sock, order)
         self._sock = sock
         self._variables = variables
@@ -255,13 +260,21 @@ def check_settings(settings: Settings) -> None:
 
 
 def check_anonymous(settings: Settings, loaded: Loaded) -> None:
-    """A caller without a key must not spend the operator's credential from another machine.
+    """A caller without a key must not spend the operator's credential from another machine, nor
+    reach other hosts through it.
 
     Raises ConfigError.
     """
     file = loaded.file
     if settings.listen.loopback or settings.allow_anonymous or file.default_tenant is None:
         return
+    if file.forward_proxy is not None:
+        problem = (
+            f"--listen {settings.listen} is not loopback, default_tenant lets callers in without "
+            "a key, and with forward_proxy they would be an open proxy's: take default_tenant out, "
+            "or say --allow-anonymous"
+        )
+        raise ConfigError([problem])
     for name, upstream in file.upstreams.items():
         if upstream.credential is not None and upstream.credential.get_secret_value():
             problem = (

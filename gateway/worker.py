@@ -20,6 +20,7 @@ from gateway.proxy.server import DataServer
 from gateway.state.store import Store, StoreError
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.client import Client
+from gateway.upstream.tunnels import Connector
 
 RENEW_EVERY = 20.0
 """Seconds between two renewals of running leases; a lease lasts three times as long."""
@@ -50,6 +51,7 @@ class Parts:
     handler: Handler
     server: DataServer
     build: Callable[[dict[str, bytes]], Live]
+    connector: Connector
 
 
 class Worker:
@@ -181,7 +183,7 @@ class Worker:
 
     async def _drain(self, limit: float) -> None:
         parts = self._parts
-        parts.handler.draining = True
+        parts.handler.drain()
         parts.server.stop_accepting()
         await self._calls_end(limit)
         parts.closer.cutting = True

@@ -116,6 +116,8 @@ def closed(exchange: Exchange, digest: Digest) -> dict[str, Any]:
         payload["reason"] = exchange.reason.value
     if exchange.upstream_status:
         payload["upstream_status"] = exchange.upstream_status
+    if exchange.peer:
+        payload["peer"] = exchange.peer
     if exchange.held_peak:
         payload["held_characters"] = exchange.held_peak
     if exchange.verdicts:

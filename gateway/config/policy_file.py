@@ -20,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from gateway.config.forward_proxy import ForwardProxy
 from gateway.config.rule_options import RuleOptions, Strict
 from gateway.config.units import BytesField, CountField, DollarsField, DurationField
 from gateway.config.upstreams import Upstream
@@ -202,6 +203,7 @@ class PolicyFile(Strict):
     sessions: Sessions = Sessions()
     listener: Listener = Listener()
     limits: Limits = Limits()
+    forward_proxy: ForwardProxy | None = None
     audit: Audit = Audit()
     admin: Admin = Admin()
     prices: dict[PricedModel, Price] = Field(default_factory=dict)

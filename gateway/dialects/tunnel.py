@@ -61,6 +61,7 @@ class TunnelCall(Call):
 
     dialect = "tunnel"
     operation = "connect"
+    party = "host"
     billable = readable_answer = False
     answer_surfaces = frozenset(Surface)
 

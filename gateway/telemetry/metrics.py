@@ -35,6 +35,12 @@ class CacheCounts(Protocol):
     evictions: int
 
 
+class OpenCount(Protocol):
+    """Who knows how many of something are open."""
+
+    open: int
+
+
 class AuditCounts(Protocol):
     """What an audit writer tells of itself."""
 
@@ -108,6 +114,12 @@ class Declared:
         self.bytes = self._counter(
             "portcullis_transferred_bytes_total",
             "Bytes of bodies from callers (in) and to them (out).",
+            "direction",
+        )
+        self.tunnels = self._gauge("portcullis_tunnels", "Tunnels that are open now.")
+        self.tunnel_bytes = self._counter(
+            "portcullis_tunnel_bytes_total",
+            "Bytes that went through tunnels that have ended, from callers (in) and to them (out).",
             "direction",
         )
         self.held = self._histogram(
@@ -249,6 +261,7 @@ class Metrics(Declared):
         self._audit: AuditCounts | None = None
         self._cache: CacheCounts | None = None
         self._running: Sized = ()
+        self._tunnels: OpenCount | None = None
         # By station; summed as they come, and shown at a scrape: every call leaves a dozen of them.
         self.station_nanos: defaultdict[str, int] = defaultdict(int)
 
@@ -266,6 +279,10 @@ class Metrics(Declared):
         """Show how many exchanges are running: the length of what is given."""
         self._running = running
 
+    def watch_tunnels(self, tunnels: OpenCount) -> None:
+        """Show how many tunnels are open."""
+        self._tunnels = tunnels
+
     def store_failed(self, operation: str) -> None:
         """Count a call of the state store that failed: `admit`, `settle`, `renew` ..."""
         self.store_errors.add((operation,))
@@ -279,6 +296,7 @@ class Metrics(Declared):
     def snapshot(self) -> dict[str, Any]:
         """All that was counted, as plain values: `{"worker": id, "series": {...}}`."""
         self.in_flight.set(len(self._running))
+        self.tunnels.set(self._tunnels.open if self._tunnels is not None else 0)
         spent = resource.getrusage(resource.RUSAGE_SELF)
         self.cpu.show((), spent.ru_utime + spent.ru_stime)
         self.memory.set(spent.ru_maxrss * 1024)

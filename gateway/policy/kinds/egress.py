@@ -57,7 +57,7 @@ def _checked(text: str) -> str:
 
 
 HostPattern = Annotated[str, AfterValidator(_checked)]
-"""`host`, `*.host` (every name below it) or `*`, and a port: 443 where there is none, `*` for any."""
+"""`host`, `*.host` (every name below it) or `*`; and a port: 443 if none is named, `*` for any."""
 
 
 class EgressOptions(RuleOptions):
