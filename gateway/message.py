@@ -159,8 +159,8 @@ class UpstreamReply:
     `read()` gives the whole body (raises UpstreamError over the limit or on a broken
     connection), `next_piece()` gives it as it comes, b"" at its end (cancelling it loses
     nothing), `close()` ends the connection without reading the rest. The bytes are as on the
-    wire: a content-encoding is kept. `duplex` is the connection itself, where upstream agreed to
-    another protocol (status 101).
+    wire: a content-encoding is kept. `be_patient()` lets it be silent for as long as it likes.
+    `duplex` is the connection itself, where upstream agreed to another protocol (status 101).
     """
 
     status: int
@@ -169,3 +169,4 @@ class UpstreamReply:
     next_piece: Callable[[], Awaitable[bytes]]
     close: Callable[[], None]
     duplex: Duplex | None = None
+    be_patient: Callable[[], None] = lambda: None

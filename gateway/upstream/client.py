@@ -154,6 +154,7 @@ class Client:
             read=partial(_read, answer, timeouts, max_answer),
             next_piece=partial(_next_piece, answer, timeouts),
             close=answer.close,
+            be_patient=answer.be_patient,
         )
 
     async def switch(

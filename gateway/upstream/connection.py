@@ -14,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -26,6 +27,13 @@ HIGH_WATER = 256 * 1024
 
 MAX_HEAD = 256 * 1024
 """Bytes that may come before an answer's head is complete."""
+
+
+PATIENCE = 366 * 86400.0
+"""Seconds of silence that a stream without an end may keep."""
+
+_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 4}
+"""How TCP looks whether a silent peer is still there, where the system lets us say."""
 
 
 class BrokenError(Exception):
@@ -89,6 +97,11 @@ class Incoming:
         elif self._connection is not None:
             self._connection.resume()
         return data
+
+    def be_patient(self) -> None:
+        """It may be silent for as long as it likes: a stream that only listens."""
+        if self._connection is not None:
+            self._connection.be_patient()
 
     def close(self) -> None:
         """No more of it is wanted. May be called at any time, and more than once."""
@@ -201,6 +214,16 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._heard + timeout, self._on_timer)
         self._transport.write(data)
         return answer
+
+    def be_patient(self) -> None:
+        """Take any silence of this answer, and ask the system to notice a peer that is gone."""
+        self._timeout = PATIENCE
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _PROBES.items():
+                if (option := getattr(socket, name, None)) is not None:
+                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def release(self, *, reusable: bool) -> None:
         """The answer is no longer wanted."""
