@@ -136,8 +136,7 @@ class Relay:
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
         pieces = self._pieces(exchange, answer, framing, window, unpacker, packed)
-        # Of messages none stops the stream, and the first may be long in coming.
-        first = b"" if isinstance(window, MessageWindow) else await anext(pieces, b"")
+        first = await anext(pieces, b"")
         exchange.mark_first_byte()
         if window.blocked is not None and not window.begun:
             await pieces.aclose()
@@ -157,13 +156,18 @@ class Relay:
         unpacker: StreamUnpacker,
         packed: bool,
     ) -> AsyncGenerator[bytes, None]:
-        """Upstream's bytes through the window, never empty; the exchange is closed before the
-        last of them."""
+        """Upstream's bytes through the window; the exchange is closed before the last of them.
+
+        None is empty but the first of a stream of messages: no message stops such a stream, and
+        the caller may have to wait long for one, so the head leaves at once.
+        """
         events = framing.reader()
         stream = window.stream
         assert exchange.call is not None
         endless = exchange.call.endless
         try:
+            if isinstance(window, MessageWindow):
+                yield b""
             piece = b"-"
             while piece and window.blocked is None:
                 try:
