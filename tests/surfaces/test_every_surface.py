@@ -108,7 +108,7 @@ class Passing:
     def __init__(self, dialect: str, asked: Asked, surfaces: set[Surface]) -> None:
         row = row_of(dialect)
         options = {"provider": row.provider, "url": "http://127.0.0.1:9", **row.upstream}
-        self.pipeline, router = compiled(yaml.safe_dump(options), tuple(sorted(surfaces)))
+        self.pipeline, router = self.rules(yaml.safe_dump(options), tuple(sorted(surfaces)))
         headers = Headers([("content-type", asked.content_type)] if asked.content_type else [])
         request = Request(asked.method, f"/up{asked.path}", headers, asked.body)
         self.exchange = exchange = Exchange("x1", request, 1_700_000_000.0)
@@ -120,6 +120,9 @@ class Passing:
         store = MemoryStore(lambda: 1_700_000_000.0)
         assert asyncio.run(self.pipeline.on_request(exchange, store)) is None
         self.sent = self.call.encode()
+
+    def rules(self, upstream: str, surfaces: tuple[Surface, ...]) -> tuple[Pipeline, Router]:
+        return compiled(upstream, surfaces)
 
     @property
     def found(self) -> bool:
@@ -156,12 +159,17 @@ def compiled(upstream: str, surfaces: tuple[Surface, ...]) -> tuple[Pipeline, Ro
         "action": "redact",
         "unscannable": "allow",
     }
+    return compiled_rule(upstream, yaml.safe_dump(rule))
+
+
+def compiled_rule(upstream: str, rule: str) -> tuple[Pipeline, Router]:
+    """A pipeline with one rule, and a router to one upstream named `up`; both in YAML."""
     policy = {
         "version": 1,
         "upstreams": {"up": yaml.safe_load(upstream)},
         "tenants": {"acme": {"policies": ["probe"]}},
         "default_tenant": "acme",
-        "policies": {"probe": {"rules": [rule]}},
+        "policies": {"probe": {"rules": [yaml.safe_load(rule)]}},
     }
     loaded = load_texts({"probe.yaml": yaml.safe_dump(policy).encode()}, {})
     snapshot = compile_policy(loaded, make_workshop())

@@ -11,7 +11,8 @@ from tests.surfaces.row import PROBE, Asked, Row, Told, body, sse
 PATH = "/v1/messages"
 HALF = len(PROBE) // 2
 CUT = (PROBE[:HALF], PROBE[HALF:])
-ARGUMENTS = json.dumps({"path": f"/a/{PROBE}"})
+ARGUMENTS = json.dumps({"path": f"at {PROBE}"})
+MIDDLE = ARGUMENTS.index(PROBE) + HALF
 USER = {"role": "user", "content": "Go on"}
 ONLY_NOW = "an answer holds only what the model says now, and what its provider's tools gave"
 HOSTED = {"type": "mcp_tool_result", "tool_use_id": "m1", "is_error": False}
@@ -114,7 +115,7 @@ ROW = Row(
                 USE,
                 *(
                     {"type": "input_json_delta", "partial_json": piece}
-                    for piece in (ARGUMENTS[:14], ARGUMENTS[14:])
+                    for piece in (ARGUMENTS[:MIDDLE], ARGUMENTS[MIDDLE:])
                 ),
             )
         },

@@ -11,7 +11,8 @@ from tests.surfaces.row import PROBE, Asked, Row, Told, body, sse
 PATH = "/v1/chat/completions"
 HALF = len(PROBE) // 2
 CUT = (PROBE[:HALF], PROBE[HALF:])
-ARGUMENTS = json.dumps({"path": f"/a/{PROBE}"})
+ARGUMENTS = json.dumps({"path": f"at {PROBE}"})
+MIDDLE = ARGUMENTS.index(PROBE) + HALF
 FUNCTION = {"name": "read", "arguments": ARGUMENTS}
 
 
@@ -105,7 +106,7 @@ ROW = Row(
                 call(name="read", arguments=""),
                 *(
                     {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-                    for piece in (ARGUMENTS[:14], ARGUMENTS[14:])
+                    for piece in (ARGUMENTS[:MIDDLE], ARGUMENTS[MIDDLE:])
                 ),
             ),
         },
