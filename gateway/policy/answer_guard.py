@@ -14,7 +14,7 @@ from gateway.dialects.base import Answer, Surface, ToolCall, Unscannable
 from gateway.dialects.jsontext import JsonText
 from gateway.exchange import Exchange, ToolTrace
 from gateway.policy import wording
-from gateway.policy.content import Cache, ContentRules, effect, found
+from gateway.policy.content import ASK_OTHERWISE, Cache, ContentRules, effect, found
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.rule import Rule, call_of, overrides
 from gateway.policy.text_window import Seen
@@ -49,12 +49,22 @@ class AnswerRules:
         hold_calls: a rule may take out or change a tool call, so that calls are held back.
     """
 
-    __slots__ = ("content", "hold_calls", "idle", "may_stop", "offers", "only_look", "tools")
+    __slots__ = (
+        "_rules",
+        "content",
+        "hold_calls",
+        "idle",
+        "may_stop",
+        "offers",
+        "only_look",
+        "tools",
+    )
 
     def __init__(self, rules: Iterable[Rule], content: ContentRules) -> None:
         self.content = content
-        self.tools = tuple(rule for rule in rules if overrides(rule, "on_tool_call"))
-        self.offers = tuple(rule for rule in rules if overrides(rule, "on_offer"))
+        self._rules = tuple(rules)
+        self.tools = tuple(rule for rule in self._rules if overrides(rule, "on_tool_call"))
+        self.offers = tuple(rule for rule in self._rules if overrides(rule, "on_offer"))
         self.idle = not self.tools and not content.rules
         self.hold_calls = any(not rule.shadow for rule in self.tools) or bool(
             self.holders(Surface.TOOL_CALL, readonly=False)
@@ -66,6 +76,12 @@ class AnswerRules:
             for surface in Surface
         )
         self.only_look = not self.hold_calls and not self.may_stop
+
+    def bound(self, exchange: Exchange) -> AnswerRules:
+        """These rules as they hold for the answer of one call."""
+        if not self.content.per_call:
+            return self
+        return AnswerRules(self._rules, self.content.bound_to_answer(exchange))
 
     def holders(self, surface: Surface, *, readonly: bool) -> list[ContentRule]:
         """Rules that may change or stop this text, so that it must wait for them."""
@@ -110,6 +126,8 @@ class AnswerGuard:
         """Take a settled finding to the record; the verdict is given only where it ends the
         stream."""
         rule = seen.rule
+        if rule.silent:
+            return None
         action = effect(rule, surface, readonly=readonly)
         if seen.finding is None:
             return None if action is Action.FLAG else self._is_too_long(rule, surface)
@@ -229,40 +247,62 @@ class AnswerGuard:
         if not items:
             return None
         anywhere = call_of(self.exchange).answer_surfaces
-        return self._decide(self.rules.content.judge_unscannable(items, anywhere))
+        verdicts = self.rules.content.judge_unscannable(items, anywhere)
+        return self._decide(map(_for_answer, verdicts))
 
     # --- whole answers ---
 
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
-        if answer.offers:
-            self._judge_offers(answer)
-        texts = [s for s in answer.segments if s.surface is not Surface.TOOL_CALL]
+        if answer.offers and (stopped := self._judge_offers(answer)) is not None:
+            return stopped
+        texts = answer.segments
+        if not answer.earlier:
+            texts = [s for s in texts if s.surface is not Surface.TOOL_CALL]
         self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
         self.finish()
         if self.rules.content.rules:
             judged = self.rules.content.judge(texts, self._cache)
-            stopped = self._decide(judged.verdicts) or self.on_unscannable(answer.unscannable)
+            stopped = self._decide(map(_for_answer, judged.verdicts))
+            stopped = stopped or self.on_unscannable(answer.unscannable)
             if stopped is not None:
                 return stopped
             judged.apply()
         if answer.tool_calls:
             self._judge_calls(answer)
+        for inner in answer.inside:
+            self._earlier.clear()
+            self._judge_calls(inner)
         return None
 
-    def _judge_offers(self, answer: Answer) -> None:
-        """Take out the tools that the agent must not see."""
+    def _judge_offers(self, answer: Answer) -> Verdict | None:
+        """Take out the tools that the agent must not see: those that rules on tools forbid, and
+        those of whose words one is blocked; the verdict that stops the whole list, if any."""
         for rule in self.rules.offers:
             try:
                 found = rule.on_offer(self.exchange, answer.offers)
             except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
-                self._decide((rule.failed(error),))
+                stopped = self._decide((rule.failed(error),))
+                if stopped is not None:
+                    return stopped
                 continue
             if found is not None:
                 names, verdict = found
                 self._decide((verdict,))
                 if not rule.shadow:
                     answer.remove_offers(names)
+        content = self.rules.content
+        poisoned = [t for t in answer.offers if content.judge(t.texts, self._cache).blocking]
+        if poisoned:
+            texts = [text for tool in poisoned for text in tool.texts]
+            found_in = content.judge(texts, self._cache).verdicts
+            self._decide(
+                replace(verdict, of_call=True, instead="")
+                for verdict in found_in
+                if verdict.action is Action.BLOCK
+            )
+            answer.remove_offers(frozenset(tool.name for tool in poisoned))
+        return None
 
     def _judge_calls(self, answer: Answer) -> None:
         """Judge the calls of a whole answer; take out or change those that rules say."""
@@ -287,3 +327,8 @@ class AnswerGuard:
     def blocked_message(self, verdict: Verdict) -> str:
         """What the caller is told in the place of a whole answer."""
         return wording.answer_blocked(verdict, self.exchange.id, begun=False)
+
+
+def _for_answer(verdict: Verdict) -> Verdict:
+    """What is in an answer is nothing that the caller could remove or send in another way."""
+    return replace(verdict, instead=ASK_OTHERWISE) if verdict.instead else verdict

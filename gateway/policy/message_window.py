@@ -2,10 +2,15 @@
 
 It stands where the stream window stands (`policy/stream_window.py`), for dialects whose events are
 complete in themselves. Nothing is held back, and one message that is stopped does not end the
-stream: its sender gets a refusal in its place.
+stream: its sender gets a refusal in its place. A stream may go on for days, so what is kept of it
+does not grow: verdicts that say the same are one, with all that they found.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 
 from gateway.dialects.base import Event, MessageStream
 from gateway.policy.answer_guard import AnswerGuard
@@ -29,10 +34,19 @@ class MessageWindow:
         self.begun = False
         self.text_out = 0
         self._guard = guard
+        self._verdicts = guard.exchange.verdicts
+        self._begin = len(self._verdicts)  # what was said before this stream
 
     def feed(self, event: Event) -> bytes:
         """Take one event; return what leaves in its place."""
         self.begun = True
+        known = len(self._verdicts)
+        out = self._judge(event)
+        if len(self._verdicts) > known > self._begin:
+            self._verdicts[self._begin :] = merged(self._verdicts[self._begin :])
+        return out
+
+    def _judge(self, event: Event) -> bytes:
         try:
             answer = self.stream.read(event)
         except ValueError:
@@ -60,3 +74,24 @@ class MessageWindow:
 
     def finish(self) -> None:
         """All was recorded as it came."""
+
+
+def merged(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """One verdict for each rule, action, reason and surface: the first, with all entities."""
+    found: dict[tuple[object, ...], Verdict] = {}
+    for verdict in verdicts:
+        key = (
+            verdict.rule,
+            verdict.action,
+            verdict.reason,
+            verdict.surface,
+            verdict.shadow,
+            verdict.of_call,
+        )
+        known = found.get(key)
+        if known is not None:
+            counts = Counter(known.entities)
+            counts.update(verdict.entities)
+            verdict = replace(known, entities=dict(counts))
+        found[key] = verdict
+    return list(found.values())

@@ -235,3 +235,62 @@ def test_the_record_gets_digests_of_arguments_and_no_content() -> None:
     guard = AnswerGuard(exchange, some, None, lambda said: f"d{len(said)}")  # type: ignore[arg-type]
     guard.on_call(ToolCall("c", "f", '{"a": 1}'))
     assert [(t.name, t.asked, t.passed) for t in exchange.tools] == [("f", "d8", "d8")]
+
+
+# --- what a server offers -------------------------------------------------------------------
+
+
+def offered(**descriptions: str) -> Any:
+    tools = [{"name": name, "description": text} for name, text in descriptions.items()]
+    body = {"jsonrpc": "2.0", "id": 1, "result": {"tools": tools, "nextCursor": "2"}}
+    mcp = DIALECTS["mcp"]
+    call = mcp.decode(Request("POST", "/up", Headers(), LISTING), LISTING)
+    return mcp.decode_answer(call, json.dumps(body).encode())
+
+
+def names_of(made: Any) -> list[str]:
+    return [tool["name"] for tool in json.loads(made.encode())["result"]["tools"]]
+
+
+LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+
+
+def test_of_a_list_only_the_tool_is_lost_whose_words_are_blocked() -> None:
+    guard = make_guard([bad(BLOCK, surfaces=["tool_definition"])])
+    made = offered(a="fine", b="this is bad", c="fine")
+    assert guard.on_answer(made) is None
+    assert names_of(made) == ["a", "c"]
+    (verdict,) = guard.exchange.verdicts
+    assert (verdict.action, verdict.of_call, verdict.instead) == (BLOCK, True, "")
+    assert verdict.entities == {"BAD": 1}
+    assert json.loads(made.encode())["result"]["nextCursor"] == "2"
+
+
+def test_a_rule_in_shadow_takes_no_tool_out() -> None:
+    rule = FakeRule(Words("bad"), BLOCK, "r", surfaces=["tool_definition"], mode=Mode.SHADOW)
+    guard = make_guard([rule])
+    made = offered(b="this is bad")
+    assert guard.on_answer(made) is None
+    assert names_of(made) == ["b"]
+    assert [v.action for v in guard.exchange.verdicts] == [BLOCK]
+
+
+class Broken(DenyTools):
+    def on_offer(self, exchange: Any, tools: Any) -> Any:
+        raise KeyError("gone")
+
+
+def test_a_list_that_a_rule_could_not_judge_is_lost_unless_the_rule_lets_it_pass() -> None:
+    stopped = make_guard([Broken("x")]).on_answer(offered(a="fine"))
+    assert stopped is not None
+    assert stopped.reason is Reason.RULE_FAILED
+    assert make_guard([Broken("x", on_error="allow")]).on_answer(offered(a="fine")) is None
+
+
+def test_what_is_wrong_with_an_answer_is_nothing_to_remove_from_the_request() -> None:
+    made = make_guard([bad(BLOCK, surfaces=["tool_result"])])
+    body = b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"bad"}]}}'
+    call = DIALECTS["mcp"].decode(Request("POST", "/up", Headers(), LISTING), LISTING)
+    stopped = made.on_answer(DIALECTS["mcp"].decode_answer(call, body))
+    assert stopped is not None
+    assert stopped.instead == "Ask in another way, or go on without it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from gateway.dialects.jsondoc import JsonDocument, parse_answer
 from gateway.policy.answer_guard import AnswerGuard, AnswerRules
 from gateway.policy.content import ContentRules
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.message_window import MessageWindow
+from gateway.policy.message_window import MessageWindow, merged
 from gateway.testing import make_call, make_exchange
 from gateway.verdict import Action
 from tests.policy.fakes import DictCache, FakeRule, Words
@@ -82,3 +83,31 @@ def test_what_cannot_be_read_follows_unscannable() -> None:
     torn = Event(b"{torn\n", "", "{torn")
     assert window(bad(Action.FLAG, "output")).feed(torn) == torn.raw
     assert Document(None, b"").changed is False
+
+
+def test_a_stream_that_goes_on_for_ever_keeps_no_more_of_what_rules_said() -> None:
+    made = window(bad(Action.REWRITE), FakeRule(Words("odd"), Action.FLAG, "q"))
+    for number in range(50):
+        made.feed(message(f"this is bad and odd {number}"))
+    verdicts = made._guard.exchange.verdicts
+    assert [(v.rule.id, v.entities) for v in verdicts] == [("r", {"BAD": 50}), ("q", {"ODD": 50})]
+
+
+def test_what_was_said_of_the_request_stays_apart() -> None:
+    made = window(bad(Action.FLAG))
+    before = made._guard.exchange
+    made.feed(message("bad"))
+    first = list(before.verdicts)
+    again = MessageWindow(Messages(), made._guard)
+    again.feed(message("bad"))
+    again.feed(message("bad"))
+    assert before.verdicts[:1] == first
+    assert [v.entities for v in before.verdicts] == [{"BAD": 1}, {"BAD": 2}]
+
+
+def test_verdicts_that_differ_stay_apart() -> None:
+    made = window(bad(Action.FLAG))
+    made.feed(message("bad"))
+    (one,) = made._guard.exchange.verdicts
+    others = [replace(one, surface="output"), replace(one, shadow=True), replace(one, of_call=True)]
+    assert merged([one, *others]) == [one, *others]
