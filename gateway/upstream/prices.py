@@ -4,7 +4,8 @@ Rules of this file:
 - Money is whole nano-dollars. A price is nano-dollars for a million tokens, which is exact for
   every published price; a cost is rounded up, once, at the end of an exchange.
 - `reserve` is never below what `cost` can come to for a call that keeps to its bounds.
-- A model that is not in the table is never free: see `dearest`.
+- A model that is not in the table is never free, see `dearest`, unless it runs on one's own machine,
+  see `OWN_MACHINES`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ from gateway.dialects.base import Call, Usage
 
 MILLION = 1_000_000
 NANO = 1_000_000_000
+BATCH = Decimal("0.5")
+"""What a request of a batch costs of the usual price: half, with Anthropic ("Batch processing" in
+its docs) as with OpenAI ("Batch API")."""
+
+OWN_MACHINES = frozenset({"ollama"})
+"""Providers that charge nothing: a model of theirs costs what the table or the policy says, else
+nothing. Its tokens are counted."""
 
 # What a provider appends to a model's name for a dated or numbered snapshot of the same model:
 # -2024-07-18, -20250929, @20250929, -0613, -latest, -v1:0.
@@ -130,6 +138,7 @@ class Prices:
             name: _dearest(each for each in self.models.values() if name in ("", each.provider))
             for name in {"", *(each.provider for each in self.models.values())}
         }
+        self._free = _free(self.dearest())
 
     def with_overrides(self, overrides: Mapping[str, PriceOverride]) -> Prices:
         """A table in which the operator's prices win.
@@ -186,11 +195,14 @@ class Prices:
     def price_of(self, call: Call, provider: str, served: str = "") -> ModelPrice:
         """What one call is charged: of the model that served it, else of the one asked for.
 
-        Surcharges that the request asks for (priority processing) are included.
+        Surcharges that the request asks for (priority processing) and the price of batches are
+        included.
         """
         price = (self.find(served) if served else None) or self.find(call.model)
         if price is None:
-            price = self.dearest(provider)
+            price = self._free if provider in OWN_MACHINES else self.dearest(provider)
+        if call.batched:
+            price = price.scaled(BATCH, BATCH)
         for surcharge in self._surcharges.get(price.provider, ()):
             asked = call.get_field(surcharge.field)
             if isinstance(asked, str) and asked in surcharge.values:
@@ -310,6 +322,11 @@ def _dearest(prices: Iterable[ModelPrice]) -> ModelPrice:
         return (most.output, most.input)
 
     return replace(max(prices, key=rates), name="dearest", known=False)
+
+
+def _free(most: ModelPrice) -> ModelPrice:
+    """A model that costs nothing, of no known context, that may write as much as any."""
+    return ModelPrice("own machine", "", 0, 0, 0, 0, 0, context=0, max_output=most.max_output)
 
 
 def _nano(dollars: float) -> int:

@@ -203,3 +203,26 @@ def test_a_reservation_is_never_below_the_cost(
         usage.total_input + slack[0], output + slack[1], choices, PRICES.models[name]
     )
     assert reserved >= Prices.cost(usage, PRICES.models[name])
+
+
+def test_a_model_on_ones_own_machine_costs_nothing_until_somebody_prices_it() -> None:
+    call = make_call(model="qwen3:8b")
+    free = PRICES.price_of(call, "ollama", "qwen3:8b")
+    assert free.known
+    assert PRICES.cost(Usage(10**6, output=10**6), free) == 0
+    assert PRICES.reserve(10**6, free.max_output, 3, free) == 0
+    assert free.max_output == PRICES.dearest().max_output
+    assert not PRICES.price_of(call, "openai").known
+    own = PRICES.with_overrides({"qwen3*": Override(NANO, NANO)})
+    assert own.cost(Usage(10**6), own.price_of(call, "ollama")) == NANO
+
+
+def test_a_name_that_the_table_knows_is_charged_wherever_it_runs() -> None:
+    known = PRICES.price_of(make_call(model="gpt-4o-mini"), "ollama")
+    assert known == price("gpt-4o-mini")
+
+
+def test_no_bound_is_invented_for_a_model_of_unknown_context() -> None:
+    free = PRICES.price_of(make_call(model="qwen3:8b"), "ollama")
+    assert PRICES.bound_input(5_000, free) == 5_000
+    assert PRICES.bound_input(-1, free) == PRICES.dearest().context
