@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -97,6 +97,7 @@ def identify(
     default_tenant: str | None,
     now: float,
     digest_key: bytes,
+    in_query: Sequence[str] = (),
 ) -> Identity:
     """Who sent these headers.
 
@@ -104,12 +105,13 @@ def identify(
         default_tenant: who a caller without a gateway key is; None refuses such callers.
         now: unix seconds, for expiry.
         digest_key: keys the digest under which a caller's own provider key is known.
+        in_query: keys that stand in the query (`identity/query_key.py`).
 
     Raises:
         CallerError: 401 for a bad, expired or missing key; 400 for an assertion that the key
             may not make, or whose value cannot be one.
     """
-    ours, theirs = _credentials(headers)
+    ours, theirs = _credentials(headers, in_query)
     identity = Identity()
     if theirs:
         identity.credential = _credential(digest_key, *theirs)
@@ -144,11 +146,12 @@ def is_stripped(name: str, value: str, *, upstream_has_credential: bool) -> bool
     return upstream_has_credential or is_gateway_key(value)
 
 
-def _credentials(headers: Headers) -> tuple[list[str], list[str]]:
-    """The caller's gateway keys, and its other credentials as `header=value`."""
+def _credentials(headers: Headers, in_query: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The caller's gateway keys, and its other credentials."""
     ours: list[str] = []
     theirs: list[str] = []
-    for _, value in headers.all(CREDENTIAL_HEADERS):
+    given = [value for _, value in headers.all(CREDENTIAL_HEADERS)]
+    for value in (*given, *in_query):
         credential = bare(value)
         if credential.startswith(PREFIX):
             if credential not in ours:

@@ -16,6 +16,7 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.registry import caller_dialect
 from gateway.errors import CallerError, GatewayError, OwnError
 from gateway.exchange import Exchange
+from gateway.identity.query_key import query_keys, without_keys
 from gateway.identity.tenant import identify, is_stripped
 from gateway.message import Headers, Reply, Request, UpstreamReply
 from gateway.policy.pipeline import Pipeline
@@ -143,6 +144,7 @@ class Handler:
             live.file.default_tenant,
             exchange.now,
             self._digest_key,
+            query_keys(exchange.target.path, exchange.target.provider),
         )
         exchange.mark("identify")
         limit = live.file.limits.max_body
@@ -183,11 +185,16 @@ class Handler:
             body = call.encode()
             headers.remove("content-encoding")
             call.mend_headers(headers)
+        path = without_keys(
+            call.target() or target.path,
+            target.provider,
+            upstream_has_credential=plan.credential is not None,
+        )
         exchange.sent = True
         answer = await send(
             exchange.request.method,
             plan.base,
-            call.target() or target.path,
+            path,
             headers,
             body,
             timeouts_of(plan, call),
@@ -207,8 +214,10 @@ def _is_ours(name: str, value: str) -> bool:
 
 def _dialect(exchange: Exchange) -> Dialect:
     """The dialect in which the caller expects the gateway's own replies."""
-    name = exchange.target.dialect if exchange.target is not None else "opaque"
-    return caller_dialect(name, exchange.request.headers)
+    target, headers = exchange.target, exchange.request.headers
+    if target is None:
+        return caller_dialect("opaque", headers)
+    return caller_dialect(target.dialect, headers, target.provider, target.path)
 
 
 @functools.lru_cache(maxsize=256)

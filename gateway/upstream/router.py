@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from gateway.dialects.base import Dialect
-from gateway.dialects.http_tool import HttpTool
+from gateway.dialects.http_tool import AMBIGUOUS, HttpTool
+from gateway.dialects.http_tool_path import words_of
 from gateway.dialects.mcp import Mcp
 from gateway.dialects.mcp_address import is_well_known, upstream_path, well_known_of
 from gateway.dialects.paths import plain_path
@@ -15,13 +17,15 @@ from gateway.dialects.registry import DIALECTS, dialect_for
 from gateway.dialects.spelling import StrictlySpelled
 from gateway.errors import CallerError
 from gateway.exchange import Target
-from gateway.message import Request
-from gateway.upstream.tools import NO_TOOLS, ToolTable
+from gateway.message import Headers, Request
+from gateway.upstream.tools import NO_TOOLS, AmbiguousPathError, ToolTable
 from gateway.verdict import Reason
 
 BY_NAME_ONLY = frozenset({"mcp", "http"})
 """Providers without paths of their own: they are called by their upstream's name."""
 
+_GOOGLES = ("/v1beta/", "/v1beta1/", "/upload/v1beta/", "/upload/v1/")
+"""How paths begin that only Google has: its models, files, caches and batches."""
 
 _SPELLED = {name: StrictlySpelled(dialect) for name, dialect in DIALECTS.items()}
 """The dialects as Ollama speaks them, which is a server in Go."""
@@ -62,27 +66,27 @@ class Router:
             if options.provider == "mcp"
         }
         self._mcp = {name: Mcp(path) for name, path in self._endpoints.items()}
-        self._known: dict[tuple[str, str, bool, bool], Target] = {}
+        self._known: dict[tuple[str, str, str, bool], Target] = {}
 
     def route(self, request: Request) -> Target:
         """Find the upstream of a request.
 
         Raises:
-            CallerError: 404, no upstream takes that path; 400, it may be one of two tools.
+            CallerError: 404, no upstream takes that path.
         """
         path, mark, query = request.target.partition("?")
-        anthropic = "anthropic-version" in request.headers
+        first = _asked_by(request.headers)
         versioned = bool(mark) and "api-version=" in query
-        key = (request.method, path, anthropic, versioned)
+        key = (request.method, path, first, versioned)
         target = self._known.get(key)
         if target is None:
-            target = self._find(request.method, path, anthropic, versioned)
+            target = self._find(request.method, path, first, versioned)
             if len(self._known) < 1024:
                 self._known[key] = target
         if not mark:
             return target
         whole = f"{target.path}?{query}"
-        return Target(target.upstream, target.provider, target.dialect, whole, target.tool)
+        return replace(target, path=whole)
 
     def dialect(self, target: Target) -> Dialect:
         """What reads a call to a target that `route` found."""
@@ -95,7 +99,7 @@ class Router:
         tool = self._table(target.upstream).named(target.tool) if target.tool else None
         return HttpTool(target.tool, tool.path if tool is not None else None, target.path)
 
-    def _find(self, method: str, path: str, anthropic: bool, versioned: bool) -> Target:
+    def _find(self, method: str, path: str, asker: str, versioned: bool) -> Target:
         first, slash, rest = path.lstrip("/").partition("/")
         named = unquote(first)
         if named == "openai" and self._is_azures(rest, versioned):
@@ -104,7 +108,9 @@ class Router:
             return self._target(named, method, "/" + rest if slash else "/")
         if (document := self._login_document(method, path)) is not None:
             return document
-        order = self._order(anthropic)
+        if "gemini" in self._by_provider and path.startswith(_GOOGLES):
+            return self._target(self._by_provider["gemini"], method, path)
+        order = self._order(asker)
         spoken = [(provider, dialect_for(provider, method, path)) for provider in order]
         spoken = [(provider, dialect) for provider, dialect in spoken if dialect != "opaque"]
         for provider, dialect in spoken:
@@ -118,7 +124,8 @@ class Router:
         names = ", ".join(f"/{name}/" for name in self._upstreams) or "none"
         raise _unknown(
             "No upstream takes this path. Use the provider's own path (/v1/chat/completions, "
-            f"/v1/responses, /v1/embeddings, /v1/messages) or a named upstream's prefix: {names}."
+            "/v1/responses, /v1/embeddings, /v1/messages, /v1beta/models/...) or a named "
+            f"upstream's prefix: {names}."
         )
 
     def _is_azures(self, rest: str, versioned: bool) -> bool:
@@ -131,9 +138,9 @@ class Router:
             or plain_path(rest).startswith("/deployments/")
         )
 
-    def _order(self, anthropic: bool) -> list[str]:
+    def _order(self, asker: str) -> list[str]:
         """Providers in the order in which a shared path is tried."""
-        first = "anthropic" if anthropic else "openai"
+        first = asker if asker in self._by_provider else "openai"
         return sorted(
             self._by_provider,
             # Azure has no paths without its own prefix, so it comes last.
@@ -145,8 +152,7 @@ class Router:
         if provider == "mcp":
             return self._mcp_target(name, method, path)
         if provider == "http":
-            tool = self._table(name).find(method, path)
-            return Target(name, provider, "http_tool", path, tool.name if tool is not None else "")
+            return self._tool_target(name, method, path)
         return Target(name, provider, dialect_for(provider, method, path), path)
 
     def _mcp_target(self, name: str, method: str, path: str) -> Target:
@@ -168,6 +174,17 @@ class Router:
             return None
         return Target(name, "mcp", "opaque", document + resource.rstrip("/"))
 
+    def _tool_target(self, name: str, method: str, path: str) -> Target:
+        """The tool of an HTTP upstream whose method and path these are, where it is one."""
+        found, shown = "", words_of(path)
+        try:
+            tool = self._table(name).find(method, path)
+            if tool is not None and tool.path is not None:
+                found, shown = tool.name, tool.path.text
+        except AmbiguousPathError:
+            found = AMBIGUOUS
+        return Target(name, "http", "http_tool", path, found, f"/{name}{shown}")
+
     def _table(self, name: str) -> ToolTable:
         return self._tools.get(name, NO_TOOLS)
 
@@ -178,6 +195,13 @@ def _is_ollamas(method: str, path: str) -> bool:
     if path in ("", "/"):
         return method.upper() in ("GET", "HEAD")
     return path.startswith("/api/") and not path.startswith("/api/v1/")
+
+
+def _asked_by(headers: Headers) -> str:
+    """Whose SDK asks, where one says so: paths like `/v1/models` are nobody's own."""
+    if "anthropic-version" in headers:
+        return "anthropic"
+    return "gemini" if "x-goog-api-key" in headers else "openai"
 
 
 def _unknown(message: str) -> CallerError:

@@ -46,6 +46,13 @@ def test_what_a_path_speaks(path: str, dialect: str) -> None:
     assert dialect_for("anthropic", "POST", path) == dialect
 
 
+@pytest.mark.parametrize("provider", ["gemini", "openai"])
+def test_only_google_speaks_gemini(provider: str) -> None:
+    found = dialect_for(provider, "POST", "/v1beta/models/gemini-2.5-pro:generateContent")
+    assert found == ("gemini" if provider == "gemini" else "opaque")
+    assert dialect_for(provider, "POST", "/v1beta/openai/chat/completions") == "openai_chat"
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "get"])
 def test_methods_that_ask_for_no_answer_speak_none(method: str) -> None:
     assert dialect_for("openai", method, "/v1/chat/completions") == "opaque"

@@ -218,3 +218,23 @@ def test_only_a_valid_key_makes_a_caller_of_a_tenant(headers: list[tuple[str, st
     else:
         assert identity.tenant == ("acme" if claims else "local")
         assert not claims - {KEY}
+
+
+def test_a_gateway_key_in_the_query_proves_the_same_and_a_broken_one_ends_the_call() -> None:
+    def by_query(*keys: str, default: str | None = None) -> Identity:
+        return identify(Headers(), RING, default, NOW, DIGEST, keys)
+
+    identity = by_query(KEY)
+    assert (identity.tenant, identity.agent, identity.credential) == ("acme", "support", "")
+    for keys in (("ptc_broken",), (KEY, OTHER)):
+        with pytest.raises(CallerError) as caught:
+            by_query(*keys, default="local")
+        assert caught.value.status == 401
+
+
+def test_a_key_in_the_query_and_one_in_a_header_are_of_one_caller() -> None:
+    header = identify(Headers([("x-goog-api-key", "AIza")]), RING, "local", NOW, DIGEST)
+    query = identify(Headers(), RING, "local", NOW, DIGEST, ["AIza"])
+    assert header.credential == query.credential != ""
+    with pytest.raises(CallerError, match="two different gateway keys"):
+        identify(Headers([("x-api-key", KEY)]), RING, None, NOW, DIGEST, [OTHER])

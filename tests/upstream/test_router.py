@@ -137,3 +137,36 @@ def test_a_flood_of_new_paths_is_not_remembered_without_end() -> None:
         route(shared, f"/openai/{number}")
     assert len(shared._known) == 1024
     assert route(shared, "/openai/new").path == "/new"
+
+
+GOOGLE = {**BOTH, "google": "gemini"}
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "dialect"),
+    [
+        ("/v1beta/models/gemini-2.5-flash:generateContent", "POST", "gemini"),
+        ("/v1/models/gemini-2.5-flash:streamGenerateContent", "POST", "gemini"),
+        ("/v1beta/tunedModels/mine:generateContent", "POST", "gemini"),
+        ("/v1/projects/p/locations/l/publishers/google/models/g:countTokens", "POST", "gemini"),
+        ("/v1beta/cachedContents", "POST", "gemini"),
+        ("/v1beta/models", "GET", "opaque"),
+        ("/v1beta/openai/chat/completions", "POST", "openai_chat"),
+        ("/upload/v1beta/files", "POST", "opaque"),
+        ("/v1beta/interactions", "POST", "opaque"),
+    ],
+)
+def test_googles_paths_go_to_google(path: str, method: str, dialect: str) -> None:
+    assert route(router(GOOGLE), path, method) == Target("google", "gemini", dialect, path)
+
+
+def test_a_path_that_all_share_goes_by_whose_key_header_it_has() -> None:
+    assert route(router(GOOGLE), "/v1/models", "GET").upstream == "openai"
+    assert route(router(GOOGLE), "/v1/models", "GET", x_goog_api_key="k").upstream == "google"
+    assert route(router(BOTH), "/v1/models", "GET", x_goog_api_key="k").upstream == "openai"
+
+
+def test_googles_paths_need_an_upstream_of_google() -> None:
+    with pytest.raises(CallerError) as caught:
+        route(router(BOTH), "/v1beta/models/gemini-2.5-flash:generateContent")
+    assert caught.value.status == 404
