@@ -43,13 +43,15 @@ class Identity:
 @dataclass(slots=True)
 class Target:
     """Where a call goes. `path` is what upstream sees: raw path and query. `tool` is the HTTP tool
-    whose path this is."""
+    whose path this is. `shown_as` stands for the request's path in records, where the path itself
+    holds content."""
 
     upstream: str
     provider: str
     dialect: str
     path: str
     tool: str = ""
+    shown_as: str = ""
 
 
 @dataclass(slots=True)

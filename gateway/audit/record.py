@@ -83,7 +83,7 @@ def opened(exchange: Exchange) -> dict[str, Any]:
         "gateway": __version__,
         "who": _who(exchange.identity),
         "method": request.method[:16],
-        "path": request.path[:LONGEST_PATH],
+        "path": (target.shown_as if target is not None else "") or request.path[:LONGEST_PATH],
     }
     if exchange.trace_id:
         payload["trace_id"] = exchange.trace_id

@@ -124,7 +124,8 @@ class ToolCall:
 
     `key` identifies it inside its own answer (index, item id), `id` is the provider's id.
     `hosted`: the provider runs it by itself. `unknown`: nobody declared it, where a request runs a
-    tool itself (a path of an HTTP upstream that is no tool of it).
+    tool itself (a path of an HTTP upstream that is no tool of it). `shown_as` stands for the name
+    in sentences and records, where the name itself may hold content.
     """
 
     id: str
@@ -133,6 +134,12 @@ class ToolCall:
     key: str = ""
     hosted: bool = False
     unknown: bool = False
+    shown_as: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name as sentences and records have it."""
+        return self.shown_as or self.name
 
 
 class StepKind(StrEnum):
@@ -292,6 +299,12 @@ class Call(ABC):
 
         None where the dialect says so with an error's status and `error_body`.
         """
+        return None
+
+    def carried(self, code: str, reference: str, wait: int) -> bytes | None:
+        """What goes upstream in the place of a request that was stopped, so that upstream makes
+        the caller's other stream tell of it; None where the reply itself does. `wait`: seconds
+        until it may be sent again, 0 for never."""
         return None
 
     def failed(self, code: str, message: str) -> bytes | None:

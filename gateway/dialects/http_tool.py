@@ -30,12 +30,17 @@ from gateway.dialects.base import (
 from gateway.dialects.http_tool_body import Body, read_answer, read_request, view_of
 from gateway.dialects.http_tool_media import Media
 from gateway.dialects.http_tool_pairs import PairsDocument
-from gateway.dialects.http_tool_path import PathTemplate, readings
+from gateway.dialects.http_tool_path import PathTemplate, readings, words_of
 from gateway.dialects.http_tool_stream import FRAMINGS, HttpToolStream
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.paths import plain_path
 from gateway.dialects.reading import byte_length
+from gateway.errors import CallerError
 from gateway.message import Headers, Request
+from gateway.verdict import Reason
+
+AMBIGUOUS = "\0"
+"""Stands for the name of a tool, where a path may be that of two; no tool is named so."""
 
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -44,7 +49,8 @@ class HttpTool:
     """Reads the calls of one tool.
 
     Args:
-        name: the tool's; "" for a path that is none of the upstream's tools.
+        name: the tool's; "" for a path that is none of the upstream's tools, AMBIGUOUS for one
+            that may be two of them.
         template: the pattern that the path matches.
         target: the raw path and query as upstream will see them.
     """
@@ -59,6 +65,13 @@ class HttpTool:
         self._target = target
 
     def decode(self, request: Request, body: bytes) -> Call:
+        if self._tool == AMBIGUOUS:
+            raise CallerError(
+                Reason.PATH_AMBIGUOUS,
+                "This path can be read in two ways, as two different tools. Nothing was sent to "
+                "the tool. Write it plainly: no escaped slashes, no empty or dot segments, and "
+                "capitals as the tool has them.",
+            )
         target = ToolTarget(self._target or request.target, self._template)
         read = read_request(body, request.headers.get("content-type"))
         return HttpToolCall(self._tool, request.method, target, read)
@@ -150,6 +163,7 @@ class HttpToolCall(Call):
 
     dialect = "http_tool"
     operation = "tool"
+    party = "tool"
     billable = False
     reads_errors = True
     answer_surfaces = frozenset({Surface.TOOL_RESULT})
@@ -162,8 +176,13 @@ class HttpToolCall(Call):
         self.segments = [*target.segments, *body.segments]
         self.unscannable = list(body.unscannable)
         self.answer_type = ""
-        name = tool or f"{method.upper()} {plain_path(target.text)}"
-        self.invokes = [ToolCall("", name, self._arguments(), unknown=not tool)]
+        if tool:
+            invoked = ToolCall("", tool, self._arguments())
+        else:
+            path, method = target.text.partition("?")[0], method.upper()[:16]
+            name, label = f"{method} {plain_path(path)}", f"{method} {words_of(path)}"
+            invoked = ToolCall("", name, self._arguments(), unknown=True, shown_as=label)
+        self.invokes = [invoked]
 
     def encode(self) -> bytes:
         assert isinstance(self.document, JsonDocument)

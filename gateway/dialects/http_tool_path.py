@@ -25,6 +25,7 @@ MOST_IN_SEGMENT = 4
 _PARAMETER = re.compile(r"\{(\+?)([A-Za-z_][A-Za-z0-9_.-]{0,63})\}")
 _NEVER = re.compile(r"[\x00-\x20\x7f?#%;\\]|//|/\.{1,2}(?:/|$)")
 _SEPARATORS = re.compile(r"[/\\]")
+_WORD = re.compile(r"|v\d{1,3}|[a-z][a-z_-]{0,23}(?:\.[a-z]{1,5})?")
 _NO_VALUE = ("", ".", "..")
 _KEPT = "!$&'()*+,:=@~"  # what a segment may hold unescaped, RFC 3986 section 3.3
 
@@ -201,6 +202,12 @@ def readings(path: str) -> tuple[list[str], list[str], list[str]]:
             break
         decoded = further
     return exact, _cut(plain.split("/")), _cut(_SEPARATORS.split(decoded.lower()))
+
+
+def words_of(path: str) -> str:
+    """A path as records may have it: its plain words, and `*` for what may be a value."""
+    plain = plain_path(path)[:LONGEST]
+    return "/".join(part if _WORD.fullmatch(part) else "*" for part in plain.split("/"))
 
 
 def _cut(parts: list[str]) -> list[str]:

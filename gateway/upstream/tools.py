@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 from gateway.dialects.base import ToolCall
 from gateway.dialects.http_tool_path import PathTemplate, readings
-from gateway.errors import CallerError
 from gateway.policy.names import fold
-from gateway.verdict import Reason
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
 
@@ -43,6 +41,10 @@ class Tool:
         return method == "HEAD" and "GET" in self.methods
 
 
+class AmbiguousPathError(Exception):
+    """A path that leads to different tools, depending on who reads it."""
+
+
 class ToolTable:
     """The tools of one upstream. Immutable."""
 
@@ -68,7 +70,7 @@ class ToolTable:
         """The tool that a request to a raw path runs; None where it is none of these.
 
         Raises:
-            CallerError: servers may read the path in two ways, as two different tools.
+            AmbiguousPathError: servers may read the path in two ways, as two different tools.
         """
         if not self._by_count and not self._open:
             return None
@@ -79,12 +81,7 @@ class ToolTable:
             self._look_up(method, plain, True) is not found
             or self._look_up(method, decoded, True) is not found
         ):
-            raise CallerError(
-                Reason.PATH_AMBIGUOUS,
-                "This path can be read in two ways, as two different tools. Nothing was sent. "
-                "Write it plainly: no escaped slashes, empty or dot segments, and capitals "
-                "as the tool has them.",
-            )
+            raise AmbiguousPathError
         return found
 
     def _look_up(self, method: str, segments: Sequence[str], folded: bool) -> Tool | None:

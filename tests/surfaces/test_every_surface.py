@@ -119,7 +119,8 @@ class Passing:
         exchange.call = self.call = exchange.dialect.decode(request, asked.body)
         store = MemoryStore(lambda: 1_700_000_000.0)
         assert asyncio.run(self.pipeline.on_request(exchange, store)) is None
-        self.sent = self.call.encode()
+        target = self.call.target() or exchange.target.path
+        self.sent = target.encode() + b"\n" + self.call.encode()
 
     def rules(self, upstream: str, surfaces: tuple[Surface, ...]) -> tuple[Pipeline, Router]:
         return compiled(upstream, surfaces)
@@ -130,12 +131,14 @@ class Passing:
 
     def answer(self, told: Told) -> bytes:
         assert self.exchange.dialect is not None
+        self.call.heard(200, Headers([("content-type", told.content_type)]))
         answer = self.exchange.dialect.decode_answer(self.call, told.body)
         assert self.pipeline.guard(self.exchange).on_answer(answer) is None
         return answer.encode()
 
     def stream(self, told: Told) -> bytes:
         assert self.exchange.dialect is not None
+        self.call.heard(200, Headers([("content-type", told.content_type)]))
         sse = told.content_type == "text/event-stream"
         reader = (SSE if sse else self.call.framings[told.content_type]).reader()
         stream = self.exchange.dialect.open_stream(self.call)
@@ -173,4 +176,5 @@ def compiled_rule(upstream: str, rule: str) -> tuple[Pipeline, Router]:
     }
     loaded = load_texts({"probe.yaml": yaml.safe_dump(policy).encode()}, {})
     snapshot = compile_policy(loaded, make_workshop())
-    return Pipeline(snapshot.rules_for("acme"), DictCache()), Router(snapshot.file.upstreams)
+    router = Router(snapshot.file.upstreams, snapshot.tools)
+    return Pipeline(snapshot.rules_for("acme"), DictCache()), router

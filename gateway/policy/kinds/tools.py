@@ -137,7 +137,7 @@ class ToolsRule(Rule):
             return None
         request = call_of(exchange)
         if self._deny.has(call.name) or not self._allows_call(call, request):
-            what = f"forbids the tool {shown(call.name)!r}"
+            what = f"forbids the tool {shown(call.label)!r}"
             return self.verdict(Action.BLOCK, Reason.TOOL_DENIED, what, instead=_INSTEAD)
         return self._over_limit(request, len(earlier) + 1) or self._undeclared(call, request)
 
@@ -183,7 +183,7 @@ class ToolsRule(Rule):
             return None  # a request that runs a tool declares none: its server knows its own
         if not request.knows_tools:
             return None
-        what = f"does not know the tool {shown(call.name)!r}: the request did not declare it"
+        what = f"does not know the tool {shown(call.label)!r}: the request did not declare it"
         if self._unknown == "flag":
             return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
         instead = "Call only tools that the request declares."
@@ -191,7 +191,7 @@ class ToolsRule(Rule):
 
     def _no_tool(self, call: ToolCall) -> Verdict:
         """On a request that runs nothing that its upstream has."""
-        what = f"knows no tool for the request {shown(call.name)!r}"
+        what = f"knows no tool for the request {shown(call.label)!r}"
         if self._unknown == "flag":
             return self.verdict(Action.FLAG, Reason.TOOL_UNKNOWN, what)
         instead = "Call only the tools of this upstream, by their methods and paths."
