@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from gateway.dialects.base import Dialect
 from gateway.dialects.registry import caller_dialect
-from gateway.errors import CallerError, GatewayError, OwnError
+from gateway.errors import CallerError, GatewayError, OwnError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.identity.query_key import query_keys, without_keys
 from gateway.identity.tenant import identify, is_stripped
@@ -24,14 +25,14 @@ from gateway.proxy import headers as header_rules
 from gateway.proxy import reply as replies
 from gateway.proxy.body import unpack
 from gateway.proxy.closing import Closer
-from gateway.proxy.live import Live
+from gateway.proxy.live import Live, UpstreamPlan
 from gateway.proxy.relay import Relay
 from gateway.proxy.sessions import Sessions
 from gateway.proxy.tool_calls import set_price, take_slot, timeouts_of
 from gateway.state.store import Store
 from gateway.upstream.client import Client, Timeouts
 from gateway.upstream.slots import Slots
-from gateway.verdict import Reason
+from gateway.verdict import Reason, Verdict
 
 Read = Callable[[int], Awaitable[bytes]]
 Begin = Callable[[Request], Exchange]
@@ -92,11 +93,9 @@ class Handler:
                 stopped = await pipeline.on_request(exchange, self._store)
                 exchange.mark("rules")
                 if stopped is not None:
-                    reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
-                    return await self._closer.end(exchange, reply, "refused")
+                    return await self._refuse(exchange, stopped)
             if (busy := await take_slot(self._slots, exchange)) is not None:
-                reply = replies.for_verdict(exchange, busy, _dialect(exchange))
-                return await self._closer.end(exchange, reply, "refused")
+                return await self._refuse(exchange, busy)
             await self._closer.open(exchange)
             answer = await self._send(exchange, caller or self._client.send)
             return await self._relay.pass_on(exchange, pipeline, answer)
@@ -166,17 +165,52 @@ class Handler:
         live: Live = exchange.snapshot
         return live.tenants[exchange.identity.tenant].pipeline
 
+    async def _refuse(self, exchange: Exchange, stopped: Verdict) -> Reply:
+        """The reply to a request that goes no further."""
+        assert exchange.call is not None
+        reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
+        wait = math.ceil(stopped.retry_after or 0)
+        body = exchange.call.carried(stopped.reason.value, exchange.id, wait)
+        if body is not None:
+            await self._carry(exchange, body, reply)
+        return await self._closer.end(exchange, reply, "refused")
+
+    async def _carry(self, exchange: Exchange, body: bytes, reply: Reply) -> None:
+        """Have upstream answer on the caller's other stream (dialects/mcp_carrier.py)."""
+        live: Live = exchange.snapshot
+        assert exchange.target is not None
+        plan = live.upstreams[exchange.target.upstream]
+        headers = self._headers(exchange, plan)
+        headers.remove("content-encoding")
+        limit = live.file.limits.max_answer
+        path = exchange.target.path
+        try:
+            answer = await self._client.send(
+                "POST", plan.base, path, headers, body, plan.timeouts, limit
+            )
+            await answer.read()
+        except UpstreamError:
+            return  # the reply says it, to whom it reads
+        if answer.status < 300:
+            reply.status, reply.body = 202, b""
+            reply.headers.remove("content-type")
+
+    @staticmethod
+    def _headers(exchange: Exchange, plan: UpstreamPlan) -> Headers:
+        """The caller's own headers, but for what must not travel."""
+        return header_rules.to_upstream(
+            exchange.request.headers,
+            drop_credentials=_is_ours if exchange.identity.key_id else None,
+            credential=plan.credential,
+        )
+
     async def _send(self, exchange: Exchange, send: Caller) -> UpstreamReply:
         """Call upstream: the caller's own bytes and headers, but for what must not travel."""
         live: Live = exchange.snapshot
         target, call = exchange.target, exchange.call
         assert target is not None and call is not None
         plan = live.upstreams[target.upstream]
-        headers = header_rules.to_upstream(
-            exchange.request.headers,
-            drop_credentials=_is_ours if exchange.identity.key_id else None,
-            credential=plan.credential,
-        )
+        headers = self._headers(exchange, plan)
         judged = bool(self._pipeline(exchange).rules) and target.dialect != "opaque"
         if judged or call.rewrites_answer:
             header_rules.readable_only(headers, stream=call.stream)
