@@ -183,7 +183,11 @@ class Handler:
         headers = self._headers(exchange, plan)
         headers.remove("content-encoding")
         limit = live.file.limits.max_answer
-        path = exchange.target.path
+        path = without_keys(
+            exchange.target.path,
+            exchange.target.provider,
+            upstream_has_credential=plan.credential is not None,
+        )
         try:
             answer = await self._client.send(
                 "POST", plan.base, path, headers, body, plan.timeouts, limit
