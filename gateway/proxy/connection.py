@@ -425,7 +425,8 @@ class Connection(asyncio.Protocol):
             case 14 if name.lower() == b"content-length":
                 self._length = value.rstrip(b" \t")
             case 17 if name.lower() == b"transfer-encoding":
-                self._coding = value.rstrip(b" \t")
+                value = value.rstrip(b" \t")
+                self._coding = b"%b, %b" % (self._coding, value) if self._coding else value
 
     def on_headers_complete(self) -> None:
         inbound, parser = self._open, self._parser
