@@ -1,7 +1,8 @@
 """Answers as the providers give them, for the fake provider: whole and as event streams.
 
-Shapes follow the providers' public API references (OpenAI chat completions, responses and
-embeddings; Anthropic messages), as the recorded exchanges in the project's test data show them.
+Shapes follow the providers' public API references (OpenAI chat completions, legacy completions,
+responses and embeddings; Anthropic messages; Ollama), as the recorded exchanges in the project's
+test data show them, where they have them.
 """
 
 from __future__ import annotations
@@ -241,6 +242,88 @@ def embeddings(say: Say, count: int) -> dict[str, Any]:
             {"object": "embedding", "index": n, "embedding": [0.1, 0.2, 0.3]} for n in range(count)
         ],
         "usage": {"prompt_tokens": asked, "total_tokens": asked},
+    }
+
+
+# --- OpenAI legacy completions ---
+
+
+def completions(say: Say) -> dict[str, Any]:
+    choice = {"index": 0, "text": say.text, "logprobs": None, "finish_reason": "stop"}
+    return {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1_700_000_000,
+        "model": say.model,
+        "choices": [choice],
+        "usage": _chat_usage(say),
+    }
+
+
+def completions_stream(say: Say) -> list[bytes]:
+    def chunk(text: str, finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+        return {
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "created": 1_700_000_000,
+            "choices": [choice],
+            "model": say.model,
+        }
+
+    chunks = [*(chunk(piece) for piece in say.pieces), chunk("", "stop")]
+    return [*sse(chunks, named=False), b"data: [DONE]\n\n"]
+
+
+# --- Ollama ---
+
+
+def ollama(say: Say, *, chats: bool) -> dict[str, Any]:
+    text, thinking = say.text, "".join(say.reasoning)
+    calls = _ollama_calls(say)
+    return {**_ollama_line(say, text, thinking, calls, chats=chats), **_ollama_end(say)}
+
+
+def ollama_stream(say: Say, *, chats: bool) -> list[bytes]:
+    def line(text: str = "", thinking: str = "", calls: Sequence[Any] = ()) -> dict[str, Any]:
+        return {**_ollama_line(say, text, thinking, calls, chats=chats), "done": False}
+
+    told = [line(thinking=piece) for piece in say.reasoning]
+    told += [line(piece) for piece in say.pieces]
+    told += [line(calls=[call]) for call in _ollama_calls(say)]
+    last = {**_ollama_line(say, "", "", (), chats=chats), **_ollama_end(say)}
+    return [orjson.dumps(each) + b"\n" for each in (*told, last)]
+
+
+def _ollama_calls(say: Say) -> list[dict[str, Any]]:
+    return [
+        {"function": {"name": tool.name, "arguments": orjson.loads(tool.arguments)}}
+        for tool in say.tools
+    ]
+
+
+def _ollama_line(
+    say: Say, text: str, thinking: str, calls: Sequence[Any], *, chats: bool
+) -> dict[str, Any]:
+    thought = {"thinking": thinking} if thinking else {}
+    called = {"tool_calls": calls} if calls else {}
+    head = {"model": say.model, "created_at": "2026-01-01T00:00:00.000000Z"}
+    if not chats:
+        return {**head, "response": text, **thought, **called}
+    return {**head, "message": {"role": "assistant", "content": text, **thought, **called}}
+
+
+def _ollama_end(say: Say) -> dict[str, Any]:
+    asked, given = say.usage
+    return {
+        "done": True,
+        "done_reason": "stop",
+        "total_duration": 200_000_000,
+        "load_duration": 100_000_000,
+        "prompt_eval_count": asked,
+        "prompt_eval_duration": 50_000_000,
+        "eval_count": given,
+        "eval_duration": 50_000_000,
     }
 
 

@@ -1,6 +1,7 @@
 """A fake provider for tests and the demo: real HTTP on loopback, scripted answers.
 
-It speaks OpenAI chat, responses and embeddings and Anthropic messages, streamed or not, and
+It speaks OpenAI chat, completions, responses and embeddings, Anthropic messages and Ollama's API,
+streamed or not, and
 keeps what it was sent. What it answers is a `Say`, an `Exchange` of raw bytes, or whatever a
 script makes of the request.
 """
@@ -149,6 +150,16 @@ def speak(seen: Seen, say: Say) -> Raw:
     if path.endswith("/chat/completions"):
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         made = answers.chat_stream(say, usage=usage) if stream else answers.chat(say)
+    elif path.endswith("/completions"):
+        made = answers.completions_stream(say) if stream else answers.completions(say)
+    elif path.endswith(("/api/chat", "/api/generate")):
+        chats = path.endswith("chat")
+        if body.get("stream") is not False:
+            lines = tuple(answers.ollama_stream(say, chats=chats))
+            return Raw(pieces=lines, content_type="application/x-ndjson", headers=say.headers)
+        made = answers.ollama(say, chats=chats)
+    elif path.endswith("/api/embed"):
+        made = {"model": say.model, "embeddings": [[0.1, 0.2]], "prompt_eval_count": say.usage[0]}
     elif path.endswith("/responses"):
         made = answers.responses_stream(say) if stream else answers.responses(say)
     elif path.endswith("/embeddings"):

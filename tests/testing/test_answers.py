@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 from anthropic.types import Message
-from openai.types import CreateEmbeddingResponse
+from ollama import ChatResponse, GenerateResponse
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
@@ -77,3 +78,33 @@ def test_the_sdks_read_the_other_streams(say: Say) -> None:
     assert [part.name for part in message.content if part.type == "tool_use"] == [
         tool.name for tool in say.tools
     ]
+
+
+def test_a_completions_stream_adds_up_to_the_whole_answer() -> None:
+    whole = Completion.model_validate(answers.completions(Say()), strict=True)
+    chunks = payloads(answers.completions_stream(Say()))
+    assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == Say().text
+    assert Completion.model_validate(chunks[-1]).choices[0].finish_reason == "stop"
+    assert whole.choices[0].text == Say().text
+
+
+@every
+def test_ollamas_lines_add_up_to_the_whole_answer(say: Say) -> None:
+    whole = ChatResponse(**answers.ollama(say, chats=True))
+    lines = [ChatResponse(**orjson.loads(line)) for line in answers.ollama_stream(say, chats=True)]
+    assert (
+        "".join(line.message.content or "" for line in lines) == whole.message.content == say.text
+    )
+    calls = [call for line in lines for call in line.message.tool_calls or ()]
+    assert calls == list(whole.message.tool_calls or ())
+    assert [line.done for line in lines] == [False] * (len(lines) - 1) + [True]
+    assert (lines[-1].prompt_eval_count, lines[-1].eval_count) == say.usage
+
+
+def test_ollamas_generate_thinks_and_answers() -> None:
+    say = Say(reasoning=("Hm", "."))
+    whole = GenerateResponse(**answers.ollama(say, chats=False))
+    assert (whole.response, whole.thinking) == (say.text, "Hm.")
+    lines = [orjson.loads(line) for line in answers.ollama_stream(say, chats=False)]
+    assert "".join(line["response"] for line in lines) == say.text
+    assert "".join(line.get("thinking", "") for line in lines) == "Hm."
