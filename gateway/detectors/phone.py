@@ -21,9 +21,9 @@ from typing import Any
 
 from phonenumbers import phonenumbermatcher, phonenumberutil
 from phonenumbers.phonenumbermatcher import PhoneNumberMatcher
-from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from gateway.detectors.matcher import Pattern
+from gateway.detectors.presidio_loader import core
 
 # libphonenumber's VALID_PUNCTUATION (phonenumberutil.py), as often as it may stand in a row.
 _BETWEEN = (
@@ -77,6 +77,8 @@ class QuickPhone:
         self.supported_entities: list[str] = recognizer.supported_entities
         self.begin = 0
         self._score: float = recognizer.SCORE
+        self._result = core("RecognizerResult")
+        self._remove_duplicates = core("EntityRecognizer").remove_duplicates
         self._leniency = recognizer.leniency
         self._recognizer = recognizer
         self._classified = hasattr(recognizer, "target_classification")
@@ -93,10 +95,10 @@ class QuickPhone:
         for region, plausible in self._regions:
             spans.update(self._spans(text, region, plausible, cuts, whole))
         results = [
-            RecognizerResult(self.supported_entities[0], start, end, self._score)
+            self._result(self.supported_entities[0], start, end, self._score)
             for start, end in spans
         ]
-        return EntityRecognizer.remove_duplicates(results)
+        return self._remove_duplicates(results)
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """All that libphonenumber would try to read, from `begin` on."""

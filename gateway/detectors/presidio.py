@@ -5,7 +5,7 @@ duplicates are Presidio's code, without an NLP engine, so without context words.
 is that a recognizer runs only where an RE2 filter says that it could find something, and that
 its patterns are tried only at the places where RE2 says that they could begin.
 
-Presidio takes a second and 100 MB to import, so that happens when the first scanner is built.
+Presidio is loaded when the first scanner is built, without its NLP engines (`presidio_loader.py`).
 Nothing here asks the network: the public-suffix list is the snapshot inside tldextract.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from gateway.detectors import presidio_loader
 from gateway.detectors.matcher import LONGEST, LOOK_BEHIND, Matcher, Pattern, Quick
 from gateway.detectors.presidio_entities import ENTITIES
 from gateway.detectors.regex_tree import width
@@ -176,10 +177,9 @@ def scanner(entities: frozenset[str], threshold: float | None) -> PresidioScanne
 
 
 @functools.cache
-def _presidio() -> Any:
-    """Presidio's recognizers, made to stay off the network and out of the logs."""
+def _quiet() -> None:
+    """Keep the recognizers off the network and out of the logs."""
     import tldextract
-    from presidio_analyzer import predefined_recognizers
 
     # The recognizers call `tldextract.extract`, which by default fetches the suffix list and
     # keeps it in the user's cache, so that findings would depend on machine and day.
@@ -188,12 +188,12 @@ def _presidio() -> Any:
     tldextract.extract = offline
     # Some recognizers log the text that they could not validate.
     logging.getLogger("presidio-analyzer").disabled = True
-    return predefined_recognizers
 
 
 def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
     """A recognizer with its patterns replaced by quick ones where that is safe, and its filter."""
-    recognizer = getattr(_presidio(), name)()
+    _quiet()
+    recognizer = presidio_loader.recognizer(name)()
     if not hasattr(recognizer, "patterns"):
         from gateway.detectors import phone
 
@@ -215,9 +215,8 @@ def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
 
 def _validates(recognizer: Any) -> bool:
     """Whether the recognizer may raise a pattern's score, by a checksum for instance."""
-    from presidio_analyzer import PatternRecognizer
-
-    return type(recognizer).validate_result is not PatternRecognizer.validate_result
+    plain = presidio_loader.core("PatternRecognizer").validate_result
+    return type(recognizer).validate_result is not plain
 
 
 def _quicken(recognizer: Any, sources: Sequence[Pattern]) -> list[Quick]:
