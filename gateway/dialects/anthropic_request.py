@@ -59,6 +59,7 @@ class AnthropicCall(Call):
     """See `Call`. `set_max_output` keeps `thinking.budget_tokens` below the new maximum."""
 
     dialect = "anthropic_messages"
+    answer_surfaces = Call.answer_surfaces | {Surface.TOOL_RESULT}
 
     def __init__(self, document: JsonDocument, operation: str) -> None:
         super().__init__(document)

@@ -215,6 +215,8 @@ class Call(ABC):
         batched: it is charged at the provider's price for batches.
         knows_tools: whether `tools` are those that the model could call. Of an answer that was
             made earlier the request need not say.
+        names_model: whether `model` is the one that answers. What is stored was made by one that
+            the request does not name, and a batch has several.
         place: where it stands in the batch that it came in.
     """
 
@@ -233,6 +235,7 @@ class Call(ABC):
     deferred: bool = False
     batched: bool = False
     knows_tools: bool = True
+    names_model: bool = True
     place: str = ""
 
     def __init__(self, document: Document) -> None:

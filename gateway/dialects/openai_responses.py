@@ -36,7 +36,10 @@ class OpenAIResponses:
 
     def open_stream(self, call: Call) -> AnswerStream:
         include = call.get_field("include")
-        return ResponsesStream(sealed=type(include) is list and ENCRYPTED in include)
+        return ResponsesStream(
+            sealed=type(include) is list and ENCRYPTED in include,
+            resumable=call.get_field("background") is True,
+        )
 
     def error_body(self, status: int, code: str, message: str, request_id: str) -> bytes:
         return error_object(error_type(status), code, message)

@@ -39,7 +39,8 @@ class Item:
     """One output item. `index` is the provider's; `initial` the arguments its start had.
 
     `parent` is the `call_id` of the provider-run call that it hangs on. `sealed` reasoning
-    goes with an encrypted copy of itself and is not rewritten.
+    goes with an encrypted copy of itself and is not rewritten. `resumed`: its beginning was in a
+    part of the stream that was not asked for, so its pieces are not the whole.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Item:
     removed: bool = False
     notice: str = ""
     arguments: str | None = None
+    resumed: bool = False
     sent: bool = False  # the replaced arguments have left
     prefix: str = ""  # of its lanes, from the second response of a stream on
 
@@ -78,12 +80,14 @@ class Item:
 class ItemFrame(Frame):
     """A frame, the item it belongs to, and the lanes that end with it.
 
-    `items` are all of the response, where the frame closes it.
+    `items` are all of the response, where the frame closes it. `untold` are calls that only this
+    frame's snapshot has, each with its node there.
     """
 
     item: Item | None = None
     ends: list[Lane] = field(default_factory=list)
     items: dict[int, Item] = field(default_factory=dict)
+    untold: list[tuple[Item, Any]] = field(default_factory=list)
 
 
 def event(payload: dict[str, Any], sequence: int | None) -> bytes:

@@ -306,6 +306,32 @@ class ItemReader(Reader):
     }
 
 
+_ECHOES = {
+    "metadata": Surface.USER,
+    "prompt": Surface.USER,
+    "user": Surface.USER,
+    "safety_identifier": Surface.USER,
+}
+
+
+def read_echo(reader: ItemReader, response: dict[str, Any], place: str) -> None:
+    """What a stored response repeats of its request, which may have been sent past this gateway.
+
+    Tools are left to who reads their declarations.
+    """
+    instructions = response.get("instructions")
+    if type(instructions) is list:
+        for number in range(len(instructions)):
+            reader.item(instructions, number, Surface.ASSISTANT, f"{place}.instructions[{number}]")
+    else:
+        reader.text(response, "instructions", Surface.SYSTEM, f"{place}.instructions")
+    for field, surface in _ECHOES.items():
+        if type(response.get(field)) is str:
+            reader.text(response, field, surface, f"{place}.{field}")
+        else:
+            reader.json(response.get(field), surface, f"{place}.{field}")
+
+
 def _samples(output: Any) -> str:
     """Stand-ins for images: two screenshots differ although no text does."""
     nodes = objects(output) if type(output) is list else [mapping(output)]

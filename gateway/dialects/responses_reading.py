@@ -4,7 +4,9 @@ Rules of this file:
 - Each text has its lane, `<output index>/<what>`; each output item is a group.
 - A snapshot (`...done`, a finished item, the finished response) repeats what was streamed. What
   it holds beyond that is new text, and gets lanes of its own: nothing hides in a snapshot.
-- A call is complete when its item is, or at the end of the stream.
+- A call is complete when its item is, or at the end of the stream. A call that only a snapshot
+  has is judged there.
+- A stream that is taken up in its midst begins with pieces of items whose start nobody saw.
 """
 
 from __future__ import annotations
@@ -22,10 +24,17 @@ from gateway.dialects.base import (
 )
 from gateway.dialects.jsondoc import JsonDocument, loads_lenient
 from gateway.dialects.leaf_parts import leaf_parts, raw_frame
-from gateway.dialects.reading import mapping, string
+from gateway.dialects.reading import mapping, objects, string
 from gateway.dialects.responses_answer import finish_of, usage_of
 from gateway.dialects.responses_events import Item, ItemFrame, Lane, LanePart
-from gateway.dialects.responses_items import CALLS, ItemReader, call_of, depends_on, kind_of
+from gateway.dialects.responses_items import (
+    CALLS,
+    ItemReader,
+    call_of,
+    depends_on,
+    kind_of,
+    read_echo,
+)
 
 TEXT_DELTAS = {
     "response.output_text.delta": ("content_index", "", Surface.OUTPUT),
@@ -59,6 +68,18 @@ ARGUMENT_DELTAS = frozenset(
     }
 )
 
+BEGUN_BY = {
+    "response.output_text.delta": "message",
+    "response.refusal.delta": "message",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+    "response.function_call_arguments.delta": "function_call",
+    "response.custom_tool_call_input.delta": "custom_tool_call",
+    "response.mcp_call_arguments.delta": "mcp_call",
+    "response.code_interpreter_call_code.delta": "code_interpreter_call",
+}
+"""What sort of item a piece belongs to whose start was not seen."""
+
 ARGUMENT_DONE = {
     "response.function_call_arguments.done": "arguments",
     "response.custom_tool_call_input.done": "input",
@@ -88,8 +109,10 @@ class ResponsesReader:
     """Keeps what of a stream was read. Its memory grows with the answer, which the closing
     event repeats as a whole anyway."""
 
-    def __init__(self, *, sealed: bool = False) -> None:
-        """`sealed`: the request asked for encrypted reasoning beside the readable one."""
+    def __init__(self, *, sealed: bool = False, resumed: bool = False) -> None:
+        """`sealed`: the request asked for encrypted reasoning beside the readable one.
+        `resumed`: the stream gives back what is stored, from its start or from its midst.
+        """
         self.usage: Usage | None = None
         self.model = ""
         self.id = ""
@@ -99,10 +122,12 @@ class ResponsesReader:
         self.items: dict[int, Item] = {}
         self.calls: dict[str, Item] = {}  # by lane
         self._sealed = sealed
+        self._resumed = resumed
         self._seen: set[tuple[Surface, str]] = set()
         self._opaque = 0
         self._leaves = 0
         self._responses = 0
+        self._snapshots = 0
 
     def read(self, event: Event) -> Frame:
         if not event.data or event.data == "[DONE]":
@@ -117,11 +142,14 @@ class ResponsesReader:
         kind = string(payload.get("type"))
         item = self.items.get(payload.get("output_index", -1))
         frame = ItemFrame(event, payload, item=item)
+        if item is None and self._resumed and kind in BEGUN_BY:
+            item = self._take_up(frame, BEGUN_BY[kind], payload)
         if kind in TEXT_DELTAS and item is not None:
             lane = _lane(item, kind, payload)
             self._add(frame, lane, payload, "delta")
         elif kind in ARGUMENT_DELTAS and item is not None and item.call is not None:
-            self._add_arguments(frame, item, string(payload.get("delta")))
+            if not item.resumed:  # else the finished item has all of them
+                self._add_arguments(frame, item, string(payload.get("delta")))
         else:
             self._read_other(frame, kind, payload)
         return frame
@@ -148,7 +176,7 @@ class ResponsesReader:
             self._read_part(frame, item, kind, payload)
         elif kind in ARGUMENT_DONE:
             whole = string(payload.get(ARGUMENT_DONE[kind]))
-            if item.call is not None and whole and not item.pieces:
+            if item.call is not None and whole and not item.pieces and not item.resumed:
                 self._add_arguments(frame, item, whole)
         elif kind.startswith("response.shell_call_output_content."):
             self._read_shell_output(frame, item, payload)
@@ -156,6 +184,27 @@ class ResponsesReader:
             self._read_unknown(frame, kind, payload)
 
     # --- items ---
+
+    def _take_up(self, frame: ItemFrame, kind: str, payload: dict[str, Any]) -> Item | None:
+        """An item whose start was not asked for, from its first piece."""
+        index = payload.get("output_index")
+        if type(index) is not int:
+            return None
+        item = Item(index, kind, string(payload.get("item_id")), sealed=self._sealed, resumed=True)
+        self.items[index] = frame.item = item
+        if kind in CALLS:
+            self._begin_call(frame, item)
+        return item
+
+    def _begin_call(self, frame: ItemFrame, item: Item) -> ToolCall:
+        item.call = ToolCall("", "", "", item.lane)
+        self.calls[item.lane] = item
+        frame.parts.append(
+            Part(
+                PartKind.TOOL_START, item.lane, Surface.TOOL_CALL, group=item.group, tool=item.call
+            )
+        )
+        return item.call
 
     def _read_added(self, frame: ItemFrame, payload: dict[str, Any]) -> None:
         index, node = payload.get("output_index"), payload.get("item")
@@ -173,19 +222,8 @@ class ResponsesReader:
         )
         self.items[index] = frame.item = item
         if item.kind in CALLS:
-            item.call = ToolCall("", "", "", item.lane)
-            _identify(item.call, node)
+            _identify(self._begin_call(frame, item), node)
             item.initial = call_of(node, "").arguments
-            self.calls[item.lane] = item
-            frame.parts.append(
-                Part(
-                    PartKind.TOOL_START,
-                    item.lane,
-                    Surface.TOOL_CALL,
-                    group=item.group,
-                    tool=item.call,
-                )
-            )
         self._read_snapshot(frame, [node], None)
 
     def _read_item_done(self, frame: ItemFrame, payload: dict[str, Any]) -> None:
@@ -200,9 +238,19 @@ class ResponsesReader:
             return
         if item.call is not None and not item.pieces and item.kind == kind_of(node):
             _identify(item.call, node)
+            item.call_id = item.call_id or string(node.get("call_id"))
             self._add_arguments(frame, item, call_of(node, "").arguments)
         self._end_item(frame, item)
         self._read_snapshot(frame, [node], 0)
+
+    def _end_resumed(self, frame: ItemFrame, item: Item, payload: dict[str, Any]) -> None:
+        """The whole of a call of which only a part was streamed stands in the closing response."""
+        if item.call is None or not item.resumed:
+            return
+        for node in objects(mapping(payload.get("response")).get("output")):
+            if node.get("type") in CALLS and node.get("id") == item.id:
+                _identify(item.call, node)
+                self._add_arguments(frame, item, call_of(node, "").arguments)
 
     def _end_item(self, frame: ItemFrame, item: Item) -> None:
         """Everything of an item is complete."""
@@ -298,16 +346,60 @@ class ResponsesReader:
         response = payload.get("response")
         if type(response) is not dict:
             return
+        if self._resumed:
+            self._read_echo(frame, response)
         self.response = response
         self.id = string(response.get("id")) or self.id
         self.model = string(response.get("model")) or self.model
         output = response.get("output")
         if type(output) is list and output:
+            self._read_calls(frame, output)
             self._read_snapshot(frame, output, self._opaque)
+
+    def _read_calls(self, frame: ItemFrame, output: list[Any]) -> None:
+        """Calls of a response that no event has told of: they are judged where they stand."""
+        for index, node in enumerate(output):
+            if type(node) is not dict or node.get("type") not in CALLS:
+                continue
+            if self._is_told(index, node):
+                continue
+            self._snapshots += 1
+            item = Item(
+                index,
+                kind_of(node),
+                string(node.get("id")),
+                string(node.get("call_id")),
+                depends_on(node),
+                prefix=f"s{self._snapshots}/",
+            )
+            frame.untold.append((item, node))
+            _identify(self._begin_call(frame, item), node)
+            self._add_arguments(frame, item, call_of(node, "").arguments)
+            self._end_item(frame, item)
+
+    def _is_told(self, index: int, node: dict[str, Any]) -> bool:
+        """Whether a call of a response repeats one that was streamed."""
+        ids = {string(node.get("id")), string(node.get("call_id"))} - {""}
+        name = call_of(node, "").name
+        return any(
+            item.call is not None
+            and item.call.name == name
+            and (at == index or bool(ids & {item.id, item.call_id}))
+            for at, item in self.items.items()
+        )
+
+    def _read_echo(self, frame: ItemFrame, response: dict[str, Any]) -> None:
+        """What a stored response repeats of its request; each event's copy is read by itself."""
+        reader = _reader()
+        read_echo(reader, response, "response")
+        if reader.segments:
+            self._leaves += 1
+            frame.parts += leaf_parts(reader.segments, f"leaf{self._leaves}", "")
 
     def _read_closing(self, frame: ItemFrame, payload: dict[str, Any]) -> None:
         for item in self.items.values():
             if not item.ended:
+                self._end_resumed(frame, item, payload)
                 self._end_item(frame, item)
         frame.items = self.items
         self._read_response(frame, payload)

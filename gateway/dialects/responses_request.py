@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.dialects.base import Call, Step, StepKind, Surface, Unscannable
+from gateway.dialects.base import Call, Step, StepKind, Surface
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.openai_errors import usage_limit
 from gateway.dialects.reading import byte_length, mapping, string
@@ -60,6 +60,7 @@ class ResponsesCall(Call):
     """See `Call`. `previous_id` is the response or the conversation that this one continues."""
 
     dialect = "openai_responses"
+    answer_surfaces = Call.answer_surfaces | {Surface.TOOL_RESULT, Surface.TOOL_DEFINITION}
 
     def __init__(self, document: JsonDocument, operation: str, *, capped: bool = True) -> None:
         """`capped`: the endpoint takes `max_output_tokens`."""
@@ -84,9 +85,7 @@ class ResponsesCall(Call):
         self.tools = self._tools.declared
         self.segments = reader.segments
         self.unscannable = reader.unscannable
-        if root.get("background") is True:
-            # The answer is fetched later, by a request that has no body to be read.
-            self.unscannable.append(Unscannable("history", Surface.OUTPUT, "background"))
+        self.deferred = root.get("background") is True  # fetched later, by a request of its own
         self._images = reader.images
         self._media_bytes = reader.media_bytes
         self._unbounded = reader.unbounded or any(tool.hosted for tool in self.tools)

@@ -34,9 +34,14 @@ _COMPLETE = frozenset({"response.completed", "response.incomplete"})
 class ResponsesStream(AnswerStream):
     """See the rules above, and `docs/dialects-responses.md` for how a stream is ended."""
 
-    def __init__(self, *, sealed: bool = False) -> None:
+    def __init__(
+        self, *, sealed: bool = False, resumed: bool = False, resumable: bool = False
+    ) -> None:
+        """`resumed`: a stored response, from its start or from its midst. `resumable`: its numbers
+        stay as they are, for the caller may go on from one of them (`starting_after`)."""
         super().__init__()
-        self._reader = ResponsesReader(sealed=sealed)
+        self._reader = ResponsesReader(sealed=sealed, resumed=resumed)
+        self._resumable = resumed or resumable
         self._swaps: dict[tuple[Surface, str], str] = {}  # texts that were let through otherwise
         self._begun = False
         self._start_over()
@@ -84,10 +89,12 @@ class ResponsesStream(AnswerStream):
         if item is not None:
             if not item.written:
                 self._begin_item(item)
-            if item.removed:
+            if item.removed or (item.resumed and not item.ended and kind in ARGUMENT_DELTAS):
                 self._shift -= "sequence_number" in payload
                 return b""
         changed = self._carry(frame)
+        if frame.untold:
+            changed |= self._settle_untold(frame)
         if item is not None and item.call is not None:
             if item.arguments is not None and self._drops(item, kind):
                 self._shift -= "sequence_number" in payload
@@ -125,8 +132,9 @@ class ResponsesStream(AnswerStream):
         self._begun = True
         sequence = payload.get("sequence_number")
         if type(sequence) is int:
-            self._sequence = sequence + self._shift
-            if self._shift:
+            shift = 0 if self._resumable else self._shift
+            self._sequence = sequence + shift
+            if shift:
                 payload["sequence_number"] = self._sequence
                 changed = True
         index = payload.get("output_index")
@@ -231,6 +239,19 @@ class ResponsesStream(AnswerStream):
                 return False  # a start that is still without arguments
         return _align(node, item.judged)
 
+    def _settle_untold(self, frame: ItemFrame) -> bool:
+        """Apply what was decided of calls that only this snapshot has."""
+        changed = False
+        for item, node in frame.untold:
+            self._begin_item(item)
+            if item.removed:
+                response = frame.payload["response"]
+                response["output"] = [each for each in response["output"] if each is not node]
+                changed = True
+            else:
+                changed |= _align(node, item.judged)
+        return changed
+
     # --- closing ---
 
     def _close(self, kind: str, frame: ItemFrame) -> tuple[bytes, bool]:
@@ -244,7 +265,9 @@ class ResponsesStream(AnswerStream):
         items = [item for _, item in sorted(frame.items.items())]
         kept = self._kept(output, items)
         changed = len(kept) != len(output)
-        changed |= self._align_calls(kept, items)
+        untold = [node for _, node in frame.untold]
+        repeated = [node for node in kept if not any(node is each for each in untold)]
+        changed |= self._align_calls(repeated, items)
         head = b""
         if self._notices and not self._calls and kind in _COMPLETE:
             item = notice_item(self.id, " ".join(self._notices))

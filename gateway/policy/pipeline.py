@@ -20,6 +20,7 @@ from gateway.policy.answer_guard import AnswerGuard, AnswerRules
 from gateway.policy.blocked_before import BlockedBefore
 from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.members import Members
 from gateway.policy.message_window import MessageWindow
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
@@ -58,8 +59,10 @@ class Pipeline:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.stage))
         self._cache = cache
         self._digest = digest
-        self._conditional = [rule for rule in self.rules if rule.when is not None]
-        self._all = _Plan(self.rules)
+        self._calls = [rule for rule in self.rules if rule.judges != "tunnels"]
+        self._tunnels = [rule for rule in self.rules if rule.judges != "calls"]
+        self._conditional = [rule for rule in self._calls if rule.when is not None]
+        self._all = _Plan(self._calls)
         self._plans: dict[frozenset[Rule], _Plan] = {}
 
     async def on_request(self, exchange: Exchange, store: Store) -> Verdict | None:
@@ -68,9 +71,16 @@ class Pipeline:
         Returns the verdict that stops it, or None. Every verdict is in `exchange.verdicts`.
         """
         plan = self._plan(exchange)
+        if call_of(exchange).members:
+            stopped = await self._on_members(exchange, store)
+            if stopped is None and plan.content.rules:
+                stopped = await self._read(exchange, plan.content, store)
+            if stopped is not None:
+                await self.release(exchange, store)
+            return stopped
         stopped = self._ask(exchange, plan.early)
         if stopped is None and plan.claiming:
-            stopped = await self._admit(exchange, plan.claiming, store)
+            stopped = self._claim(exchange, plan.claiming) or await self._admit(exchange, store)
         if stopped is None:
             stopped = self._ask(exchange, plan.late) or self._ask_tools(exchange, plan.tools)
         if stopped is None and plan.content.rules:
@@ -82,8 +92,35 @@ class Pipeline:
         self._ask_usage(exchange)
         return None
 
+    async def _on_members(self, exchange: Exchange, store: Store) -> Verdict | None:
+        """Judge every request of a batch as if it came alone, all but its content.
+
+        What they claim is summed up and admitted in one go. The content of all of them is then
+        read as that of one call.
+        """
+        call = call_of(exchange)
+        batch = Members(exchange)
+        plans = [(each, self._plan(each)) for each in batch.exchanges]
+        for each, plan in plans:
+            stopped = self._ask(each, plan.early) or self._claim(each, plan.claiming)
+            batch.collect(each)
+            if stopped is not None:
+                return batch.stopped
+        batch.claim()
+        if stopped := await self._admit(exchange, store):
+            return stopped
+        for each, plan in plans:
+            stopped = self._ask(each, plan.late) or self._ask_tools(each, plan.tools)
+            batch.collect(each)
+            if stopped is not None:
+                return batch.stopped
+        call.gather()
+        return None
+
     def _plan(self, exchange: Exchange) -> _Plan:
         """The rules that watch this call; one plan for each selection that `when` makes."""
+        if call_of(exchange).operation == "connect":
+            return _Plan([r for r in self._tunnels if r.when is None or r.when(exchange)])
         if not self._conditional:
             return self._all
         out = frozenset(r for r in self._conditional if r.when is not None and not r.when(exchange))
@@ -91,7 +128,7 @@ class Pipeline:
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[out] = _Plan([rule for rule in self.rules if rule not in out])
+            plan = self._plans[out] = _Plan([rule for rule in self._calls if rule not in out])
         return plan
 
     def _ask(self, exchange: Exchange, rules: Sequence[Rule]) -> Verdict | None:
@@ -125,7 +162,7 @@ class Pipeline:
         call = call_of(exchange)
         for invoked in call.invokes:
             passed = None if stopped is not None else self._digest(call.arguments_now(invoked))
-            trace = ToolTrace(invoked.name, self._digest(invoked.arguments), passed)
+            trace = ToolTrace(invoked.label, self._digest(invoked.arguments), passed)
             exchange.tools.append(trace)
 
     async def _read(
@@ -133,6 +170,7 @@ class Pipeline:
     ) -> Verdict | None:
         """The content stage: one pass over what the call holds."""
         call = call_of(exchange)
+        content = content.bound(exchange)
         judged = content.judge(call.segments, self._cache)
         if judged.blocking:
             before = BlockedBefore(exchange, store, self._digest)
@@ -152,9 +190,9 @@ class Pipeline:
 
     # --- limits ---
 
-    async def _admit(
-        self, exchange: Exchange, rules: Sequence[Rule], store: Store
-    ) -> Verdict | None:
+    @staticmethod
+    def _claim(exchange: Exchange, rules: Sequence[Rule]) -> Verdict | None:
+        """What rules want to take for a call, into `exchange.claims`."""
         for rule in rules:
             try:
                 claims = rule.claims(exchange)
@@ -165,6 +203,10 @@ class Pipeline:
                 continue
             exchange.claims.extend(claims)
             exchange.claim_rules.extend([rule] * len(claims))
+        return None
+
+    async def _admit(self, exchange: Exchange, store: Store) -> Verdict | None:
+        """Take everything that was claimed in one go, or nothing."""
         if not exchange.claims:
             return None
         try:
@@ -219,12 +261,18 @@ class Pipeline:
     ) -> None:
         """Put what was really used in the place of what was reserved. Raises StoreError.
 
-        A rule that cannot say what was used is charged what it reserved.
+        A rule that cannot say what was used is charged what it reserved, and so is a call whose
+        answer comes later and has not told.
         """
         admission = exchange.admission
         if admission is None or not admission.lease or exchange.settled:
             return
         exchange.settled = True
+        if usage.estimated and call_of(exchange).deferred:
+            amounts = [claim.amount for claim in exchange.claims]
+            exchange.settled_amounts = tuple(amounts)
+            await store.settle(admission.lease, amounts)
+            return
         amounts = []
         for rule, claim in zip(exchange.claim_rules, exchange.claims, strict=True):
             try:
@@ -246,7 +294,8 @@ class Pipeline:
 
     def guard(self, exchange: Exchange) -> AnswerGuard:
         """A judge for the answer of this exchange."""
-        return AnswerGuard(exchange, self._plan(exchange).answer, self._cache, self._digest)
+        rules = self._plan(exchange).answer.bound(exchange)
+        return AnswerGuard(exchange, rules, self._cache, self._digest)
 
     def window(
         self, exchange: Exchange, stream: AnswerStream | MessageStream

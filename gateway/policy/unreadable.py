@@ -23,6 +23,7 @@ _WORDS = {
     "body": "the body of an endpoint that no dialect reads",
     "encoding": "a body in an encoding that no rule reads",
     "history": "the history that the provider keeps",
+    "file": "the file of requests that the provider keeps",
 }
 
 

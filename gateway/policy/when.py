@@ -80,7 +80,13 @@ def _upstream(matches: _Matcher) -> Test:
 
 
 def _model(matches: _Matcher) -> Test:
-    return lambda exchange: matches(exchange.call.model if exchange.call is not None else "")
+    """A call that cannot say which model it is about is watched, whatever the rule asks for."""
+
+    def test(exchange: Exchange) -> bool:
+        call = exchange.call
+        return matches("") if call is None else not call.names_model or matches(call.model)
+
+    return test
 
 
 def _tool(matches: _Matcher) -> Test:

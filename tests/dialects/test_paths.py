@@ -31,12 +31,18 @@ from gateway.dialects.paths import dialect_for, model_of, plain_path
         ("/inference/v1/chat/completions", "openai_chat"),
         ("/api/chat", "opaque"),
         ("/api/generate", "opaque"),
-        ("/v1/responses/resp_1", "opaque"),
+        ("/v1/responses/resp_1/cancel", "openai_stored"),
+        ("/v1/conversations", "openai_stored"),
+        ("/v1/conversations/conv_1/items", "openai_stored"),
+        ("/v1/chat/completions/chatcmpl-1", "openai_stored"),
         ("/v1/responses/input_tokens", "openai_responses"),
         ("/v1/responses/compact", "openai_responses"),
-        ("/v1/messages/batches", "opaque"),
+        ("/v1/messages/batches", "anthropic_batches"),
+        ("/v1/messages/batches/b_1/cancel", "anthropic_batches"),
+        ("/v1/batches", "openai_batches"),
+        ("/v1/batches/b_1/cancel", "opaque"),
         ("/v1/threads/t_1/messages", "opaque"),
-        ("/v1/files", "opaque"),
+        ("/v1/uploads/u_1/parts", "opaque"),
         ("/", "opaque"),
         ("", "opaque"),
     ],
@@ -53,9 +59,46 @@ def test_only_google_speaks_gemini(provider: str) -> None:
     assert dialect_for(provider, "POST", "/v1beta/openai/chat/completions") == "openai_chat"
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "get"])
-def test_methods_that_ask_for_no_answer_speak_none(method: str) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "delete"])
+def test_methods_whose_answers_hold_no_conversation_speak_none(method: str) -> None:
     assert dialect_for("openai", method, "/v1/chat/completions") == "opaque"
+    assert dialect_for("openai", method, "/v1/responses/resp_1") == "opaque"
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/responses/resp_1", "openai_stored"),
+        ("/v1/responses/resp_1?stream=true&starting_after=4", "openai_stored"),
+        ("/openai/v1/Responses/resp_1/", "openai_stored"),
+        ("/v1/responses/resp_1/input_items", "openai_stored"),
+        ("/v1/conversations/conv_1", "openai_stored"),
+        ("/v1/conversations/conv_1/items", "openai_stored"),
+        ("/v1/conversations/conv_1/items/msg_1", "openai_stored"),
+        ("/v1/chat/completions", "openai_stored"),
+        ("/v1/chat/completions/chatcmpl-1", "openai_stored"),
+        ("/v1/chat/completions/chatcmpl-1/messages", "openai_stored"),
+        ("/v1/messages/batches/b_1/results", "anthropic_batches"),
+        ("/v1/models", "opaque"),
+        ("/v1/files", "opaque"),
+        ("/v1/files/file_1", "opaque"),
+        ("/v1/batches/b_1", "opaque"),
+        ("/v1/threads/t_1/messages", "opaque"),
+        ("/v1/embeddings", "opaque"),
+    ],
+)
+def test_what_is_kept_is_read_when_it_is_fetched(path: str, dialect: str) -> None:
+    for method in ("GET", "get"):
+        assert dialect_for("openai", method, path) == dialect
+
+
+@pytest.mark.parametrize(
+    ("provider", "dialect"),
+    [("openai", "openai_files"), ("anthropic", "anthropic_files"), ("gemini", "opaque")],
+)
+def test_files_are_those_of_their_provider(provider: str, dialect: str) -> None:
+    assert dialect_for(provider, "POST", "/v1/files") == dialect
+    assert dialect_for(provider, "GET", "/v1/files/file_1/content") == dialect
 
 
 def test_any_other_method_speaks_what_its_path_does() -> None:

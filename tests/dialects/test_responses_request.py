@@ -162,9 +162,11 @@ def test_variables_of_a_kept_prompt_are_read() -> None:
     assert sent(made)["prompt"]["variables"]["a"] == "#"
 
 
-def test_an_answer_that_is_fetched_later_is_out_of_sight() -> None:
-    (only,) = call(input="hi", background=True).unscannable
-    assert (only.what, only.surface) == ("history", Surface.OUTPUT)
+def test_what_an_answer_costs_that_is_fetched_later_is_told_later() -> None:
+    made = call(input="hi", background=True)
+    assert made.deferred
+    assert not made.unscannable  # it is read where it is fetched: openai_stored
+    assert not call(input="hi").deferred
 
 
 def test_fields_nobody_knows_are_read() -> None:

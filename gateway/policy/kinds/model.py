@@ -39,10 +39,6 @@ _HAVE_FIELD = {
 }
 
 
-# What asks for no answer of a model: what is stored, a file, a batch as a whole.
-_NO_MODEL = frozenset({"retrieve", "upload", "batch", "batch_file"})
-
-
 class ModelOptions(RuleOptions):
     """Keys of a `model` rule. `deny` wins over `allow`; without `allow` any model may be asked."""
 
@@ -92,8 +88,8 @@ class ModelRule(Rule):
             return out_of_sight(self, call, BODY, self._unscannable)
         if call.operation == "tool":
             return ()  # a call of a tool names no model
-        if call.operation in _NO_MODEL:
-            return ()
+        if not call.names_model:
+            return ()  # what is stored was judged when it was asked for, a batch one by one
         denied = self._denied(call)
         if denied is not None:
             return (denied,)
