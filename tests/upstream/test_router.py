@@ -170,3 +170,80 @@ def test_googles_paths_need_an_upstream_of_google() -> None:
     with pytest.raises(CallerError) as caught:
         route(router(BOTH), "/v1beta/models/gemini-2.5-flash:generateContent")
     assert caught.value.status == 404
+
+
+AZURE = {"openai": "openai", "cloud": "azure_openai"}
+
+
+@pytest.mark.parametrize(
+    ("target", "upstream", "dialect"),
+    [
+        ("/openai/deployments/gpt/chat/completions?api-version=1", "cloud", "openai_chat"),
+        ("/openai/deployments/gpt/completions", "cloud", "openai_completions"),
+        ("/openai/%64eployments/gpt/embeddings", "cloud", "openai_embeddings"),
+        ("/openai/responses?api-version=1", "cloud", "openai_responses"),
+        ("/openai/v1/chat/completions", "openai", "openai_chat"),
+        ("/v1/chat/completions", "openai", "openai_chat"),
+    ],
+)
+def test_azures_paths_go_to_azure_even_beside_an_upstream_of_that_name(
+    target: str, upstream: str, dialect: str
+) -> None:
+    found = route(router(AZURE), target)
+    assert (found.upstream, found.dialect) == (upstream, dialect)
+    assert found.path == (target if upstream == "cloud" else target.removeprefix("/openai"))
+
+
+def test_without_an_upstream_of_that_name_all_of_openai_is_azures() -> None:
+    to = router({"main": "openai", "cloud": "azure_openai"})
+    for path in ("/openai/v1/chat/completions", "/openai/files", "/openai/v1/models"):
+        found = route(to, path)
+        assert (found.upstream, found.path) == ("cloud", path)
+    assert route(to, "/v1/models", "GET").upstream == "main"
+
+
+def test_without_azure_the_name_is_a_name() -> None:
+    found = route(router(BOTH), "/openai/deployments/gpt/chat/completions?api-version=1")
+    assert found.path == "/deployments/gpt/chat/completions?api-version=1"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "dialect"),
+    [
+        ("/api/chat", "POST", "ollama"),
+        ("/api/generate", "POST", "ollama"),
+        ("/api/tags", "GET", "opaque"),
+        ("/api/pull", "POST", "opaque"),
+        ("/", "HEAD", "opaque"),
+    ],
+)
+def test_ollamas_own_paths_go_to_ollama(path: str, method: str, dialect: str) -> None:
+    found = route(router({**BOTH, "cellar": "ollama"}), path, method)
+    assert found == Target("cellar", "ollama", dialect, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [("/v1/chat/completions", "openai_chat"), ("/v1/completions", "openai_completions")],
+)
+def test_a_path_of_compatible_servers_goes_to_openai_before_ollama(path: str, dialect: str) -> None:
+    both = router({"cellar": "ollama", "cloud": "azure_openai", "main": "openai"})
+    assert (route(both, path).upstream, route(both, path).dialect) == ("main", dialect)
+    rest = router({"cellar": "ollama", "cloud": "azure_openai"})
+    assert route(rest, path).upstream == "cellar"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/chat/completions", "/inference/v1/chat/completions"])
+def test_compatible_servers_are_found_under_their_prefixes(path: str) -> None:
+    found = route(router({"main": "openai", "cellar": "ollama"}), path)
+    assert (found.upstream, found.dialect) == ("main", "openai_chat")
+
+
+def test_a_server_in_go_is_spoken_to_strictly() -> None:
+    to = router({"cellar": "ollama", "main": "openai"})
+    trick = b'{"model": "m", "messages": [{"role": "user", "Content": "x"}]}'
+    named = Request("POST", "/cellar/v1/chat/completions", Headers(), trick)
+    with pytest.raises(CallerError):
+        to.dialect(to.route(named)).decode(named, trick)
+    other = Request("POST", "/v1/chat/completions", Headers(), trick)
+    assert to.dialect(to.route(other)).decode(other, trick).segments
