@@ -27,6 +27,7 @@ from gateway.policy.pipeline import Pipeline
 from gateway.proxy import reply as replies
 from gateway.state.memory import MemoryStore
 from gateway.testing import make_workshop
+from gateway.upstream.router import Router
 from tests.policy.fakes import DictCache
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -48,9 +49,13 @@ class Strict(BaseModel):
 
 
 class Expect(Strict):
-    """`answer` and `upstream` are subsets of what they are compared with; lists by position."""
+    """`answer` and `upstream` are subsets of what they are compared with; lists by position.
+
+    `target` is the path and query that a tool is called with.
+    """
 
     action: str
+    target: str | None = None
     reason: str | None = None
     upstream: dict[str, Any] | None = {}
     upstream_lacks: list[str] = []
@@ -60,11 +65,16 @@ class Expect(Strict):
 
 
 class Case(Strict):
+    """`call`: the method and path of an HTTP tool, `tools`: what the upstream has of them. A
+    request or answer that is a text is sent as one."""
+
     what: str
     rules: list[dict[str, Any]]
     dialect: str
-    request: dict[str, Any]
-    answer: dict[str, Any] | None = None
+    call: str = ""
+    tools: list[dict[str, Any]] = []
+    request: dict[str, Any] | str = ""
+    answer: dict[str, Any] | str | None = None
     stream: list[Any] | None = None
     expect: Expect
 
@@ -76,7 +86,10 @@ class Played:
         self.case = case
         self.dialect: Dialect = DIALECTS[case.dialect]
         self.pipeline = compiled(case.rules)
-        self.exchange = exchange_of(case, self.dialect)
+        if case.dialect == "http_tool":
+            self.exchange = tool_exchange_of(case)
+        else:
+            self.exchange = exchange_of(case, self.dialect)
         self.sent: bytes | None = None
         self.got = b""
         self.text = ""
@@ -93,7 +106,7 @@ class Played:
         if self.case.stream is not None:
             self._stream(self.case.stream)
         elif self.case.answer is not None:
-            self._answer(json.dumps(self.case.answer).encode())
+            self._answer(bytes_of(self.case.answer))
 
     def _reply(self, body: Any) -> None:
         assert isinstance(body, bytes)
@@ -101,6 +114,7 @@ class Played:
 
     def _answer(self, body: bytes) -> None:
         assert self.exchange.call is not None
+        self.exchange.call.heard(200, Headers([("content-type", media_of(self.case.answer))]))
         answer = self.dialect.decode_answer(self.exchange.call, body)
         guard = self.pipeline.guard(self.exchange)
         stopped = guard.on_answer(answer)
@@ -162,7 +176,39 @@ def compiled(rules: list[dict[str, Any]]) -> Pipeline:
     return Pipeline(snapshot.rules_for("acme"), DictCache())
 
 
+def bytes_of(said: dict[str, Any] | str) -> bytes:
+    return said.encode() if isinstance(said, str) else json.dumps(said).encode()
+
+
+def media_of(said: dict[str, Any] | str | None) -> str:
+    return "text/plain" if isinstance(said, str) else "application/json"
+
+
+def tool_exchange_of(case: Case) -> Exchange:
+    """A call of an HTTP tool, routed and priced as its upstream's tools say."""
+    options = {"provider": "http", "url": "http://127.0.0.1:9", "tools": case.tools}
+    policy = {
+        "version": 1,
+        "upstreams": {"up": options},
+        "tenants": {"acme": {"policies": ["none"]}},
+        "policies": {"none": {"rules": []}},
+    }
+    loaded = load_texts({"case.yaml": yaml.safe_dump(policy).encode()}, {})
+    router = Router(loaded.file.upstreams, loaded.tools)
+    method, _, target = case.call.partition(" ")
+    headers = Headers([("content-type", media_of(case.request))])
+    request = Request(method, f"/up{target}", headers, bytes_of(case.request))
+    exchange = Exchange("x1", request, NOW)
+    exchange.identity = Identity(tenant="acme", agent="bot", session="s1")
+    exchange.target = router.route(request)
+    exchange.dialect = router.dialect(exchange.target)
+    exchange.call = exchange.dialect.decode(request, request.body)
+    exchange.call.fixed_cost = loaded.tools["up"].price(exchange.call.invokes)
+    return exchange
+
+
 def exchange_of(case: Case, dialect: Dialect) -> Exchange:
+    assert isinstance(case.request, dict)
     body = json.dumps(case.request).encode()
     path = PATHS[case.dialect]
     request = Request("POST", path, Headers([("content-type", "application/json")]), body)
@@ -228,6 +274,9 @@ def check(played: Played, expect: Expect) -> None:
     else:
         assert played.sent is not None, f"upstream was not called: {exchange.verdicts}"
         contains(json.loads(played.sent or "{}"), expect.upstream, "upstream")
+    if expect.target is not None:
+        assert exchange.call is not None and exchange.target is not None
+        assert (exchange.call.target() or exchange.target.path) == expect.target
     for lacked in expect.upstream_lacks:
         assert lacked not in plain(played.sent or b""), f"upstream got {lacked!r}"
     if expect.answer is not None:
@@ -249,4 +298,5 @@ def test_case_rule_in_shadow_changes_nothing(path: Path) -> None:
     assert played.sent == played.exchange.request.body
     answered = case.answer is not None or case.stream is not None
     if answered and case.stream is None:
-        assert played.got == json.dumps(case.answer).encode()
+        assert case.answer is not None
+        assert played.got == bytes_of(case.answer)
