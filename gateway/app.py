@@ -50,6 +50,7 @@ from gateway.proxy.live import Live, TenantLive, upstream_plan
 from gateway.proxy.server import DataServer
 from gateway.proxy.sessions import Sessions
 from gateway.proxy.tunnel import Tunnels
+from gateway.proxy.upgrade import Upgrades
 from gateway.sockets import bound, listen
 from gateway.state.open import open_store
 from gateway.state.store import StoreError
@@ -275,7 +276,7 @@ async def build(
         digest_key=derive(master, "credential"),
     )
     metrics.watch_tunnels(tunnels)
-    front = Front(handler, tunnels)
+    front = Front(handler, tunnels, Upgrades(handler, closer=closer, client=client))
 
     def patience() -> Patience:
         limits = current.live.file.limits

@@ -4,7 +4,8 @@ Rules of this file:
 - Bounded: above `HIGH_WATER` bytes that nobody has read the socket is not read; a writer waits
   while the transport holds more than it likes.
 - An end that the other side announces (FIN) ends reading only: what is written still leaves.
-- Nothing is lost by a cancelled `read` or `write`.
+- Nothing is lost by a cancelled `read`; what was given to `write` is handed over even where its
+  wait is cancelled.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ class TransportDuplex:
         return data
 
     async def write(self, data: bytes) -> None:
-        await self._writable.wait()
         transport = self._open()
         if data:
             transport.write(data)
-        await self._writable.wait()
-        self._open()
+        if not self._writable.is_set():
+            await self._writable.wait()
+            self._open()
 
     def end(self) -> None:
         transport = self._transport

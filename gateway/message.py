@@ -103,8 +103,8 @@ class Request:
 class Duplex(Protocol):
     """Bytes both ways over a connection that is no longer HTTP. One reader, any number of writers.
 
-    `read` and `write` raise ConnectionError where the connection broke; both may be cancelled and
-    lose nothing.
+    `read` and `write` raise ConnectionError where the connection broke. A cancelled `read` loses
+    nothing; what was given to `write` is handed over before it waits.
     """
 
     async def read(self) -> bytes:

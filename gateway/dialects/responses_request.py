@@ -23,6 +23,9 @@ The dearest picture of the API's docs ("Images and vision") is one of eight tile
 for gpt-4o-mini: 2,833 + 8 * 5,667 tokens.
 """
 
+MESSAGE = "response.create"
+"""The `type` of a request that came as a WebSocket message; its answer is always a stream."""
+
 _FORMAT_FIELDS = frozenset(
     {
         "background",
@@ -95,7 +98,7 @@ class ResponsesCall(Call):
     def _read_fields(self) -> None:
         root = self._root
         self.model = string(root.get("model"))
-        self.stream = root.get("stream") is True
+        self.stream = root.get("stream") is True or root.get("type") == MESSAGE
         limit = root.get("max_output_tokens")
         self.max_output = limit if type(limit) is int else None
         self.user_id = string(root.get("user")) or string(root.get("safety_identifier"))
@@ -119,6 +122,8 @@ class ResponsesCall(Call):
         root = self._root
         reader.json(root.get("text"), Surface.TOOL_DEFINITION, "text")
         for name in root.keys() - _FORMAT_FIELDS:
+            if name == "type" and root[name] == MESSAGE:
+                continue
             if type(root[name]) is str:
                 reader.text(root, name, Surface.USER, name)
             else:

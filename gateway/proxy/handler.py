@@ -11,6 +11,7 @@ import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from gateway.dialects.base import Dialect
@@ -87,17 +88,17 @@ class Handler:
         try:
             if play is not None:
                 return await play(exchange)
-            await self._accept(exchange, read)
+            await self.accept(exchange, read)
             pipeline = self._pipeline(exchange)
             if pipeline.rules:
                 stopped = await pipeline.on_request(exchange, self._store)
                 exchange.mark("rules")
                 if stopped is not None:
-                    return await self._refuse(exchange, stopped)
+                    return await self.refuse(exchange, stopped)
             if (busy := await take_slot(self._slots, exchange)) is not None:
-                return await self._refuse(exchange, busy)
+                return await self.refuse(exchange, busy)
             await self._closer.open(exchange)
-            answer = await self._send(exchange, caller or self._client.send)
+            answer = await self.send(exchange, caller or self._client.send)
             return await self._relay.pass_on(exchange, pipeline, answer)
         except GatewayError as error:
             reply = replies.for_error(exchange, error, _dialect(exchange))
@@ -128,14 +129,32 @@ class Handler:
                 Reason.DRAINING, "This gateway is shutting down. Send again.", retryable=True
             )
 
-    async def _accept(self, exchange: Exchange, read: Read) -> None:
-        """Who calls, where to, and what it says."""
+    async def pass_on(self, exchange: Exchange, answer: UpstreamReply) -> Reply:
+        """The reply to the caller: upstream's answer, as far as rules let it."""
+        return await self._relay.pass_on(exchange, self._pipeline(exchange), answer)
+
+    async def judge(self, exchange: Exchange) -> Reply | None:
+        """What rules say of a request that was accepted: the refusal, or None."""
+        stopped = await self._pipeline(exchange).on_request(exchange, self._store)
+        exchange.mark("rules")
+        return None if stopped is None else await self.refuse(exchange, stopped)
+
+    async def accept(self, exchange: Exchange, read: Read, *, unread: bool = False) -> None:
+        """Who calls, where to, and what it says.
+
+        Args:
+            unread: no dialect reads the body, and it goes where a POST to this path would go.
+        """
         live: Live = exchange.snapshot
         request = exchange.request
         self.check_draining()
         check_origin(request, live)
         check_host(request, live)
-        exchange.target = live.router.route(request)
+        if unread:
+            asked = Request("POST", request.target, request.headers)
+            exchange.target = replace(live.router.route(asked), dialect="opaque")
+        else:
+            exchange.target = live.router.route(request)
         exchange.dialect = live.router.dialect(exchange.target)
         exchange.identity = identify(
             request.headers,
@@ -165,7 +184,7 @@ class Handler:
         live: Live = exchange.snapshot
         return live.tenants[exchange.identity.tenant].pipeline
 
-    async def _refuse(self, exchange: Exchange, stopped: Verdict) -> Reply:
+    async def refuse(self, exchange: Exchange, stopped: Verdict) -> Reply:
         """The reply to a request that goes no further."""
         assert exchange.call is not None
         reply = replies.for_verdict(exchange, stopped, _dialect(exchange))
@@ -208,7 +227,7 @@ class Handler:
             credential=plan.credential,
         )
 
-    async def _send(self, exchange: Exchange, send: Caller) -> UpstreamReply:
+    async def send(self, exchange: Exchange, send: Caller) -> UpstreamReply:
         """Call upstream: the caller's own bytes and headers, but for what must not travel."""
         live: Live = exchange.snapshot
         target, call = exchange.target, exchange.call

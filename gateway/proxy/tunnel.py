@@ -45,7 +45,7 @@ ACCESS_DENIED = b"\x15\x03\x01\x00\x02\x02\x31"
 _MOST_PIECES = 64
 """Pieces in which a ClientHello may come."""
 
-_ENDS = {
+PIPE_ENDS = {
     Ended.DONE: ("answered", None),
     Ended.CALLER_BROKE: ("cancelled", Reason.CLIENT_GONE),
     Ended.FAR_BROKE: ("upstream_failed", Reason.UPSTREAM_UNREACHABLE),
@@ -180,7 +180,7 @@ class Tunnels:
         finally:
             exchange.bytes_in, exchange.bytes_out = pipe.sent, pipe.received
         exchange.mark("answer")
-        exchange.outcome, exchange.reason = _ENDS[ended]
+        exchange.outcome, exchange.reason = PIPE_ENDS[ended]
         if exchange.outcome == "blocked" and exchange.reason is not None:
             exchange.decide(Verdict(Action.BLOCK, exchange.reason, GATEWAY))
         await self._closer.close(exchange)

@@ -193,6 +193,7 @@ class Client:
             next_piece=partial(_next_piece, answer, timeouts),
             close=answer.close,
             duplex=answer.duplex,
+            be_patient=answer.be_patient,
         )
 
     def _pool(self, base: str) -> _Pool:
