@@ -63,9 +63,10 @@ class GenerateBody:
         if system := names.get("systemInstruction"):
             for holder, key, where in each(root, system, f"{place}systemInstruction"):
                 read_content(reader, holder, key, Surface.SYSTEM, where)
+        answer: Step | None = None
         for number, (holder, key, where) in enumerate(turns):
             reader.fresh = number > answered
-            _read_turn(reader, holder, key, where, steps)
+            answer = _read_turn(reader, holder, key, where, steps, answer)
         reader.fresh = answered < 0
         self.tools: ToolList | None = None
         if given := names.get("tools"):
@@ -140,21 +141,30 @@ def read_content(reader: PartReader, holder: Any, key: Any, surface: Surface, pl
         reader.content(holder, key, surface, place)
 
 
-def _read_turn(reader: PartReader, holder: Any, key: Any, place: str, steps: list[Step]) -> None:
-    """One content of the conversation; without a role it is the user's."""
+def _read_turn(
+    reader: PartReader, holder: Any, key: Any, place: str, steps: list[Step], answer: Step | None
+) -> Step | None:
+    """One content of the conversation; without a role it is the user's.
+
+    `answer` is the model's step that the content before belongs to; so is what is given back.
+    """
     node = holder[key]
-    answer = _role(node) == "model"
+    if _role(node) == "model":
+        if answer is None:
+            answer = Step(_MODEL)
+            steps.append(answer)
+            reader.pending = []
+    else:
+        answer = None
     reader.calls, reader.results = [], []
-    if answer and not (steps and steps[-1].kind is _MODEL):
-        steps.append(Step(_MODEL))
-        reader.pending = []
-    step = steps[-1] if answer else None
-    read_content(reader, holder, key, Surface.ASSISTANT if answer else Surface.USER, place)
-    if step is not None:
-        step.calls += reader.calls
+    surface = Surface.ASSISTANT if answer is not None else Surface.USER
+    read_content(reader, holder, key, surface, place)
+    if answer is not None:
+        answer.calls += reader.calls
     steps += reader.results
-    if not answer and _human(node):
+    if answer is None and _human(node):
         steps.append(Step(_HUMAN))
+    return answer
 
 
 def _role(node: Any) -> str:

@@ -30,6 +30,11 @@ _WORDS = frozenset(
 )
 """Fields of a part that hold switches, sizes and times."""
 
+_SCALARS = frozenset({"id", "name", "scheduling", "willContinue"})
+"""Fields of calls and results that hold ids, names and switches."""
+
+_ODD = _SCALARS | frozenset({"language", "outcome", "thought", "thoughtSignature", "toolType"})
+
 _MEDIA = frozenset({"image", "audio", "video"})
 
 _THINKING = frozenset({Surface.ASSISTANT, Surface.OUTPUT})
@@ -116,7 +121,7 @@ class PartReader(Reader):
                 continue
             if name == "text":
                 self._text(node, spelled, surface, place, signed=signed)
-            elif name in _WORDS:
+            elif name in _WORDS and not _is_odd(name, node[spelled]):
                 continue
             elif name in self._handlers:
                 inner = node[spelled]
@@ -171,7 +176,7 @@ class PartReader(Reader):
         for word, spelled in self.names(inner, place).items():
             if word in ("args", "partialArgs"):
                 self._json(inner, spelled, Surface.TOOL_CALL, f"{place}.args")
-            elif word not in ("id", "name", "willContinue"):
+            elif word not in _SCALARS or _is_odd(word, inner[spelled]):
                 self.unknown(inner, spelled, Surface.TOOL_CALL, place)
 
     def _result(self, node: dict[str, Any], key: str, surface: Surface, place: str) -> None:
@@ -186,7 +191,7 @@ class PartReader(Reader):
                 for holder, at, where in each(inner, spelled, f"{place}.parts"):
                     self.part(holder, at, Surface.TOOL_RESULT, where)
                     samples += "\n" + sample(field(field(holder[at], "inlineData"), "data"))
-            elif word not in ("id", "name", "willContinue", "scheduling"):
+            elif word not in _SCALARS or _is_odd(word, inner[spelled]):
                 self.unknown(inner, spelled, Surface.TOOL_RESULT, place)
         response = inner.get("response")
         failed = type(response) is dict and "error" in response and "output" not in response
@@ -260,7 +265,7 @@ class PartReader(Reader):
         self, node: dict[str, Any], known: frozenset[str], surface: Surface, place: str
     ) -> None:
         for name, spelled in self.names(node, place).items():
-            if name not in known:
+            if name not in known or _is_odd(name, node[spelled]):
                 self.unknown(node, spelled, surface, place)
 
     def _call_id(self, node: dict[str, Any], name: str) -> str:
@@ -285,6 +290,11 @@ class PartReader(Reader):
         self.results.append(
             Step(StepKind.RESULT, call_id=call_id or name, text=text, is_error=failed)
         )
+
+
+def _is_odd(name: str, value: Any) -> bool:
+    """Whether a field that holds one word holds a structure, which may say anything."""
+    return name in _ODD and (type(value) is dict or type(value) is list)
 
 
 def arguments_text(arguments: Any) -> str:
