@@ -103,7 +103,7 @@ class EventReader:
         while found := search(buffer, self._scan):
             start, stop = found.span()
             del found  # a match holds on to the buffer, which could not be cut then
-            if stop == len(buffer) and buffer[start] == 13 and not at_end:
+            if stop == len(buffer) and stop - start == 1 and buffer[start] == 13 and not at_end:
                 self._scan = start  # perhaps the first half of a CRLF
                 break
             line = self._line

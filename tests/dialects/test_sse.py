@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.base import Event
-from gateway.dialects.sse import EventReader, TornEvent, encode
+from gateway.dialects.sse import EventReader, TornEvent, encode, with_data
 from gateway.errors import UpstreamError
 from gateway.verdict import Reason
 
@@ -121,3 +121,37 @@ def test_encoding_takes_bytes_and_text() -> None:
     assert encode(b"{}") == b"data: {}\n\n"
     assert encode("a\r\nb", "n") == b"event: n\ndata: a\ndata: b\n\n"
     assert encode(b"a\nb") == b"data: a\ndata: b\n\n"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_an_event_is_handed_out_with_its_last_byte(end: bytes) -> None:
+    """A server that asks something and waits sends nothing more until it is answered."""
+    reader = EventReader()
+    for number in range(3):
+        raw = end.join([b"event: message", b"id: %d" % number, b"data: {}", b"", b""])
+        assert reader.feed(raw[:-1]) == []
+        assert [event.raw for event in reader.feed(raw[-1:])] == [raw]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"data: a\n\n", b"data: NEW\n\n"),
+        (b"data:a\r\n\r\n", b"data: NEW\r\n\r\n"),
+        (b"id: 7\ndata: a\ndata: b\nretry: 5\n\n", b"id: 7\ndata: NEW\nretry: 5\n\n"),
+        (b": hi\nevent: x\rdata\rid: 1\r\r", b": hi\nevent: x\rdata: NEW\rid: 1\r\r"),
+        (b"\xef\xbb\xbfdata: a\n\n", b"\xef\xbb\xbfdata: NEW\n\n"),
+        (b"data: cut", b"data: NEW"),
+        (b"datax: a\n\n", b"datax: a\n\n"),
+    ],
+)
+def test_other_data_leaves_the_other_lines_as_they_came(raw: bytes, told: bytes) -> None:
+    assert with_data(raw, b"NEW") == told
+
+
+@given(st.lists(st.sampled_from(["id: 1", "event: x", ": c", "retry: 3", "data: a", "data"])))
+def test_an_event_with_other_data_reads_as_that(lines: list[str]) -> None:
+    raw = "\r\n".join(["id: 0", *lines, "data: last", "", ""]).encode()
+    (event,) = EventReader().feed(raw)
+    (again,) = EventReader().feed(with_data(event.raw, b"NEW"))
+    assert (again.data, again.name) == ("NEW", event.name)
