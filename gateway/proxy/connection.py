@@ -431,9 +431,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         inbound, parser = self._open, self._parser
         assert inbound is not None
-        self._head = False
         if self._offered is not None:  # the body of a request that is known already
             self._open, self._offered = self._offered, None
+            self._head = False
             return
         inbound.method = parser.get_method().decode("latin-1")
         inbound.target = self._url.decode("latin-1")
@@ -448,6 +448,7 @@ class Connection(asyncio.Protocol):
             raise _RefusedError(400)  # a body in another coding would reach upstream unsaid
         if parser.should_upgrade():
             self._note_offer(inbound)
+        self._head = False
         self._queue(inbound)
 
     def _note_offer(self, inbound: Inbound) -> None:

@@ -26,7 +26,7 @@ HIGH_WATER = 256 * 1024
 """Bytes of an answer that are kept before the socket is paused."""
 
 MAX_HEAD = 256 * 1024
-"""Bytes that may come before an answer's head is complete."""
+"""Bytes that may come before an answer's head is complete; as many may come around its chunks."""
 
 
 PATIENCE = 366 * 86400.0
@@ -61,6 +61,7 @@ class Incoming:
         self.duplex: TransportDuplex | None = None  # after a switch of protocols
         self._connection: Connection | None = connection
         self._no_body = no_body
+        self._coded = False
         self._may_switch = may_switch
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -150,8 +151,13 @@ class Incoming:
             raise ValueError("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.begun:  # else it is a trailer: those are not passed on
-            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        if self.begun:
+            return  # a trailer: those are not passed on
+        if len(name) == 17 and name.lower() == b"transfer-encoding":
+            if self._coded or value.strip(b" \t").lower() != b"chunked":
+                raise ValueError("its body is in a coding that nobody asked for")
+            self._coded = True
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -190,7 +196,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timeout = 0.0
         self._heard = 0.0
-        self._head_bytes = 0  # of an answer whose head is not complete
+        self._head_bytes = 0  # that came without any of a body
         self.closed = False
         self._ended = False  # and `done` knows it
         self._idle_since = 0.0
@@ -267,6 +273,7 @@ class Connection(asyncio.Protocol):
             self.abort()  # nothing was asked: whatever this is, it must not reach a caller
             return
         self._heard = self._loop.time()
+        before = answer.buffered
         try:
             answer.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -276,7 +283,9 @@ class Connection(asyncio.Protocol):
             self._fail(answer, "it switched to another protocol")
         except (HttpParserError, ValueError) as error:
             self._fail(answer, f"its answer is not HTTP ({type(error).__name__})")
-        if not answer.begun:
+        if answer.begun and answer.buffered != before:
+            self._head_bytes = 0
+        else:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self._fail(answer, "the head of its answer is too large")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstream.connection import HIGH_WATER, BrokenError, Connection, Incoming
+from gateway.upstream.connection import HIGH_WATER, MAX_HEAD, BrokenError, Connection, Incoming
 
 ANSWER = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (
@@ -214,3 +214,33 @@ async def test_a_kept_connection_may_be_silent() -> None:
     await asyncio.sleep(0.02)  # several times the limit
     assert wire.transport.done == []
     wire.connection.abort()
+
+
+@pytest.mark.parametrize("piece", [b"x", b"x" * 1000], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "begun", [CHUNKED[:-9] + b"3;", CHUNKED[:-4]], ids=["extension", "trailer"]
+)
+async def test_what_has_no_end_around_a_body_breaks_the_connection(
+    begun: bytes, piece: bytes
+) -> None:
+    wire = Wire()
+    answer = wire.ask()
+    wire.connection.data_received(begun)
+    for _ in range(MAX_HEAD // len(piece) + 1):
+        wire.connection.data_received(piece)
+    with pytest.raises(BrokenError):
+        await body_of(answer)
+    assert wire.transport.done == ["abort"]
+
+
+async def test_chunks_whose_sizes_come_alone_may_be_many() -> None:
+    wire = Wire()
+    answer = wire.ask()
+    wire.connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(MAX_HEAD // 4):
+        wire.connection.data_received(b"1;x=y\r\n")
+        wire.connection.data_received(b"a\r\n")
+        answer.take()
+    wire.connection.data_received(b"0\r\n\r\n")
+    assert await body_of(answer) == b""
+    assert wire.kept == [True]
