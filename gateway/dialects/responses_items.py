@@ -186,7 +186,7 @@ class ItemReader(Reader):
         role = node.get("role")
         if role in ("system", "developer"):
             surface = Surface.SYSTEM
-        elif role != "assistant":
+        elif role != "assistant" and surface is Surface.ASSISTANT:
             surface = Surface.USER
         self.content(node, "content", surface, f"{place}.content")
 

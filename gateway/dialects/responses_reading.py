@@ -148,8 +148,7 @@ class ResponsesReader:
             lane = _lane(item, kind, payload)
             self._add(frame, lane, payload, "delta")
         elif kind in ARGUMENT_DELTAS and item is not None and item.call is not None:
-            if not item.resumed:  # else the finished item has all of them
-                self._add_arguments(frame, item, string(payload.get("delta")))
+            self._add_arguments(frame, item, string(payload.get("delta")))
         else:
             self._read_other(frame, kind, payload)
         return frame
@@ -176,7 +175,7 @@ class ResponsesReader:
             self._read_part(frame, item, kind, payload)
         elif kind in ARGUMENT_DONE:
             whole = string(payload.get(ARGUMENT_DONE[kind]))
-            if item.call is not None and whole and not item.pieces and not item.resumed:
+            if item.call is not None and whole and not item.pieces:
                 self._add_arguments(frame, item, whole)
         elif kind.startswith("response.shell_call_output_content."):
             self._read_shell_output(frame, item, payload)
@@ -199,12 +198,14 @@ class ResponsesReader:
     def _begin_call(self, frame: ItemFrame, item: Item) -> ToolCall:
         item.call = ToolCall("", "", "", item.lane)
         self.calls[item.lane] = item
-        frame.parts.append(
-            Part(
-                PartKind.TOOL_START, item.lane, Surface.TOOL_CALL, group=item.group, tool=item.call
-            )
-        )
+        self._start_call(frame, item, item.call)
         return item.call
+
+    @staticmethod
+    def _start_call(frame: ItemFrame, item: Item, call: ToolCall) -> None:
+        frame.parts.append(
+            Part(PartKind.TOOL_START, item.lane, Surface.TOOL_CALL, group=item.group, tool=call)
+        )
 
     def _read_added(self, frame: ItemFrame, payload: dict[str, Any]) -> None:
         index, node = payload.get("output_index"), payload.get("item")
@@ -236,21 +237,23 @@ class ResponsesReader:
         item = frame.item
         if item is None:
             return
-        if item.call is not None and not item.pieces and item.kind == kind_of(node):
+        if item.resumed:
+            self._take_whole(frame, item, node)
+        elif item.call is not None and not item.pieces and item.kind == kind_of(node):
             _identify(item.call, node)
-            item.call_id = item.call_id or string(node.get("call_id"))
             self._add_arguments(frame, item, call_of(node, "").arguments)
         self._end_item(frame, item)
         self._read_snapshot(frame, [node], 0)
 
-    def _end_resumed(self, frame: ItemFrame, item: Item, payload: dict[str, Any]) -> None:
-        """The whole of a call of which only a part was streamed stands in the closing response."""
-        if item.call is None or not item.resumed:
+    def _take_whole(self, frame: ItemFrame, item: Item, node: dict[str, Any]) -> None:
+        """The whole of a call of which only a part was streamed: it takes that part's place."""
+        if item.call is None or item.kind != kind_of(node):
             return
-        for node in objects(mapping(payload.get("response")).get("output")):
-            if node.get("type") in CALLS and node.get("id") == item.id:
-                _identify(item.call, node)
-                self._add_arguments(frame, item, call_of(node, "").arguments)
+        _identify(item.call, node)
+        item.call_id = string(node.get("call_id"))
+        item.pieces.clear()
+        self._start_call(frame, item, item.call)
+        self._add_arguments(frame, item, call_of(node, "").arguments)
 
     def _end_item(self, frame: ItemFrame, item: Item) -> None:
         """Everything of an item is complete."""
@@ -399,7 +402,9 @@ class ResponsesReader:
     def _read_closing(self, frame: ItemFrame, payload: dict[str, Any]) -> None:
         for item in self.items.values():
             if not item.ended:
-                self._end_resumed(frame, item, payload)
+                for node in objects(mapping(payload.get("response")).get("output")):
+                    if item.resumed and item.id == node.get("id"):
+                        self._take_whole(frame, item, node)
                 self._end_item(frame, item)
         frame.items = self.items
         self._read_response(frame, payload)

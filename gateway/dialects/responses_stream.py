@@ -89,7 +89,7 @@ class ResponsesStream(AnswerStream):
         if item is not None:
             if not item.written:
                 self._begin_item(item)
-            if item.removed or (item.resumed and not item.ended and kind in ARGUMENT_DELTAS):
+            if item.removed:
                 self._shift -= "sequence_number" in payload
                 return b""
         changed = self._carry(frame)

@@ -258,7 +258,9 @@ class StreamWindow:
         if part.kind is PartKind.TOOL_END:
             self._judge(part.lane)
             return
-        if part.kind is PartKind.TOOL_START or lane is None:
+        if lane is not None and lane.call is part.tool and not lane.judged:
+            self._start_over(lane)
+        elif part.kind is PartKind.TOOL_START or lane is None:
             self._judge(part.lane)
             lane = CallLane(part.tool or ToolCall("", "", "", key=part.lane))
             if self._has_room():
@@ -272,6 +274,14 @@ class StreamWindow:
             self._kept += len(part.text)
             if held is not None:
                 self._measure(len(part.text))
+
+    def _start_over(self, lane: CallLane) -> None:
+        """The call begins once more: what came of it was a part, and the whole follows."""
+        self._kept -= lane.size
+        if self._rules.hold_calls:
+            self._measure(-lane.size)
+        lane.pieces.clear()
+        lane.size = 0
 
     def _judge(self, name: str) -> None:
         lane = self._calls.get(name)
