@@ -99,11 +99,12 @@ class WebSocket:
             raise ClosedError(self._code)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close in order, and end the connection; never raises for the other side's sake."""
+        """Close in order, and end the connection; never raises for the other side's sake. A code
+        that stands for none (1005, 1006) becomes 1001."""
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(CLOSING_TIME):
                 if self.open:
-                    self._protocol.send_close(1000 if code in _NO_CODE else code, reason)
+                    self._protocol.send_close(GOING_AWAY if code in _NO_CODE else code, reason)
                     await self._flush()
                 while await self._duplex.read():
                     pass  # until it closes: else what we said might not arrive
@@ -114,7 +115,7 @@ class WebSocket:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_TIME / 10):
                 if self.open:
-                    self._protocol.send_close(1000 if code in _NO_CODE else code, reason)
+                    self._protocol.send_close(GOING_AWAY if code in _NO_CODE else code, reason)
                     await self._flush()
         self._duplex.close()
 

@@ -41,7 +41,13 @@ def check_names(document: Any) -> list[Problem]:
 
 def find_warnings(file: PolicyFile) -> list[Problem]:
     """What is allowed, and will not hold what one may expect of it."""
-    return [*_unbacked(file), *_idle_parts(file), *_idle_tools(file), *_open_doors(file)]
+    return [
+        *_unbacked(file),
+        *_idle_parts(file),
+        *_idle_tools(file),
+        *_open_doors(file),
+        *_proxy(file),
+    ]
 
 
 def anonymous_credentials(file: PolicyFile) -> tuple[str, ...]:
@@ -228,3 +234,19 @@ def _open_doors(file: PolicyFile) -> Iterator[Problem]:
         spend = f"callers without a key are tenant {file.default_tenant!r} and spend its credential"
         needs = "on a listener that is not loopback this needs --allow-anonymous"
         yield ("upstreams", name), f"upstream {name!r}: {spend}; {needs}"
+
+
+def _proxy(file: PolicyFile) -> Iterator[Problem]:
+    """A forward proxy and its rules: one is nothing without the other."""
+    rules = [each for each in file.rules() if each[2].kind == "egress"]
+    if file.forward_proxy is None:
+        for name, position, _ in rules:
+            why = "the file has no `forward_proxy`: CONNECT is refused, and this rule never asked"
+            yield ("policies", name, "rules", position), why
+        return
+    if not any(options.allow is not None for _, _, options in rules):
+        yield ("forward_proxy",), "no `egress` rule allows a host: every CONNECT is refused"
+    if file.default_tenant is not None:
+        proxy = f"callers without a key are tenant {file.default_tenant!r} and may use the proxy"
+        needs = "on a listener that is not loopback this needs --allow-anonymous"
+        yield ("forward_proxy",), f"{proxy}; {needs}"

@@ -29,7 +29,7 @@ from gateway.upstream.responses_socket import ResponsesSocket
 from gateway.verdict import Reason
 from gateway.websocket import GOING_AWAY, ClosedError, WebSocket
 
-MOST_WAITING = 4
+MOST_WAITING = 2
 """Messages that wait for the response before them."""
 
 IDLE = 3600.0
@@ -60,6 +60,8 @@ class ResponsesSession:
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
         self._upstream = ResponsesSocket(client, self._upstream_left)
         self._left: tuple[int, str] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._gone = False  # the caller has closed
         self._socket: WebSocket
 
     async def run(self, caller: Duplex) -> None:
@@ -70,10 +72,10 @@ class ResponsesSession:
             while True:
                 async with asyncio.timeout(IDLE):
                     text = await self._waiting.get()
-                if text is None:
+                if text is None or self._left is not None:
                     break
-                await self._create(text)
-                if self._handler.draining:
+                await self._answer(text)
+                if self._handler.draining or self._gone:
                     break
             await self._end()
         except TimeoutError:
@@ -96,8 +98,8 @@ class ResponsesSession:
         await self._socket.close(code)
 
     def _upstream_left(self, code: int, last: str) -> None:
-        """The provider closed the connection between two responses."""
-        self._left = code, last
+        """One side closed: nothing more is to be answered."""
+        self._left = self._left or (code, last)
         if self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
@@ -117,12 +119,25 @@ class ResponsesSession:
             pass
         except Exception:  # noqa: BLE001  one connection's fault must not be silent
             _log.exception("WebSocket broken off")
-        self._upstream.abort()  # nobody waits for what comes
-        await self._waiting.put(None)
+        self._gone = True
+        if self._running is not None:
+            self._running.cancel()  # nobody waits for what comes
+        self._upstream_left(GOING_AWAY, "")
 
     def _ask(self, text: bytes) -> Request:
         """A call of this connection: what the handshake said, and a body."""
         return Request("POST", self._request.target, Headers(self._request.headers.items), text)
+
+    async def _answer(self, text: str) -> None:
+        """One response; it ends early where the caller closes."""
+        self._running = asyncio.get_running_loop().create_task(self._create(text))
+        try:
+            await self._running
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
+        finally:
+            self._running = None
 
     async def _create(self, text: str) -> None:
         body = text.encode()
