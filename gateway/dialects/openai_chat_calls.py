@@ -18,7 +18,8 @@ from gateway.verdict import Reason
 
 @dataclass(slots=True)
 class StreamedCall:
-    """One call. `arguments` are those that replace its own, `notice` says why it was taken out."""
+    """One call. `arguments` are those that replace its own, `notice` says why it was taken out.
+    `fed`: some of its own arguments came, so that its name is complete."""
 
     lane: str
     index: int
@@ -28,6 +29,7 @@ class StreamedCall:
     notice: str = ""
     arguments: str | None = None
     written: bool = False
+    fed: bool = False
 
 
 @dataclass(slots=True)
@@ -52,14 +54,23 @@ class StreamedChoice:
     noticed: bool = False  # what took its calls out was said
 
     def find(self, entry: dict[str, Any]) -> StreamedCall | None:
-        """The call that an entry of `tool_calls` goes on with, None where it begins one."""
-        name = string(entry.get("id"))
+        """The call that an entry of `tool_calls` goes on with, None where it begins one.
+
+        Some servers leave out the ids, the indices, or give every call the same index: behind
+        arguments another name is another call, for a client may take it for one.
+        """
+        ident = string(entry.get("id"))
         index = entry.get("index")
         if type(index) is not int:
-            return None if name or not self.calls else self.calls[-1]
+            if ident or not self.calls:
+                return None
+            last = self.calls[-1]
+            return None if last.fed and _named(entry) else last
         for call in reversed(self.calls):
             if call.index == index:
-                return None if name and call.call.id and name != call.call.id else call
+                if ident and call.call.id:
+                    return call if ident == call.call.id else None
+                return None if call.fed and _named(entry) not in ("", call.call.name) else call
         return None
 
     def begin(self, entry: dict[str, Any], index: Any) -> StreamedCall:
@@ -138,6 +149,7 @@ def read_piece(call: StreamedCall, entry: dict[str, Any]) -> str:
     if name != made.name:
         made.name += name
     text = arguments_text(holder.get(field_name))
+    call.fed = call.fed or bool(text)
     if call.ended and (text or (name and name != made.name)):
         raise UpstreamError(
             Reason.ANSWER_MALFORMED,
@@ -145,6 +157,11 @@ def read_piece(call: StreamedCall, entry: dict[str, Any]) -> str:
             retryable=False,
         )
     return text
+
+
+def _named(entry: dict[str, Any]) -> str:
+    """The name that an entry bears, "" for a mere piece of arguments."""
+    return string(argument_field(entry)[0].get("name"))
 
 
 def argument_field(entry: dict[str, Any]) -> tuple[dict[str, Any], str]:

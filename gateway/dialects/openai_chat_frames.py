@@ -70,7 +70,7 @@ def drop_idle(payload: dict[str, Any]) -> None:
 def without_usage(event: Event, payload: dict[str, Any], changed: bool) -> bytes:
     """Leave out what the caller did not ask for: the last chunk, and a null in the others."""
     usage = payload.get("usage")
-    if type(usage) is dict and payload.get("choices") == []:
+    if type(usage) is dict and not payload.get("choices"):
         return b""
     if "usage" in payload and usage is None:
         bare, count = _NULL_USAGE.subn(b"", event.raw)

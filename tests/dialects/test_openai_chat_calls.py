@@ -122,3 +122,29 @@ def test_a_notice_is_given_once_and_only_where_no_call_is_left() -> None:
     choice.texted = True
     assert choice.take_notice() == "\n\nremoved f"
     assert choice.take_notice() == ""
+
+
+@pytest.mark.parametrize("index", [None, 0])
+def test_another_name_behind_arguments_is_another_call(index: int | None) -> None:
+    choice = StreamedChoice("c0")
+    feed(choice, entry(index, "", "weather", '{"city":'))
+    feed(choice, entry(index, "", "", '"Bonn"}'))
+    feed(choice, entry(index, "", "delete_table", "{}"))
+    assert [call.call.name for call in choice.calls] == ["weather", "delete_table"]
+
+
+def test_a_name_that_is_repeated_with_every_piece_is_the_same_call() -> None:
+    choice = StreamedChoice("c0")
+    first = feed(choice, entry(0, "", "weather", '{"city":'))
+    assert feed(choice, entry(0, "", "weather", '"Bonn"}')) is first
+    assert first.call.name == "weather"
+
+
+def test_other_arguments_keep_the_shape_of_the_first_piece() -> None:
+    choice = StreamedChoice("c0")
+    piece = entry(0, "a", "f")
+    piece["function"]["arguments"] = {"to": "ann"}
+    call = feed(choice, piece)
+    call.arguments = '{"to":"x"}'
+    assert choice.apply(Entry(call, {"tool_calls": [piece]}, "tool_calls", piece))
+    assert piece["function"]["arguments"] == {"to": "x"}

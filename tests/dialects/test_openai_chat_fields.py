@@ -8,7 +8,15 @@ import pytest
 
 from gateway.dialects.base import Surface
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.openai_chat_fields import read_call, read_extra
+from gateway.dialects.openai_chat_fields import (
+    arguments_text,
+    drop_repeats,
+    put_arguments,
+    read_answer_parts,
+    read_call,
+    read_extra,
+    read_images,
+)
 from gateway.dialects.reading import Reader
 
 
@@ -68,3 +76,52 @@ def test_what_is_called_reasoning_is_that_and_signed_where_it_has_structure() ->
     assert found["deep"] == (Surface.REASONING, True)
     assert found["aside"] == (Surface.ASSISTANT, False)
     assert [u.what for u in reader.unscannable] == ["encrypted"]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [({"a": 1}, '{"a":1}'), ([1], "[1]"), ('{"a":1}', '{"a":1}'), (None, "")]
+)
+def test_arguments_are_json_text_whatever_a_server_sends(given: Any, text: str) -> None:
+    assert arguments_text(given) == text
+
+
+def test_arguments_keep_their_shape() -> None:
+    holder: dict[str, Any] = {"object": {"a": 1}, "text": '{"a":1}'}
+    put_arguments(holder, "object", '{"a":2}')
+    put_arguments(holder, "text", '{"a":2}')
+    assert holder == {"object": {"a": 2}, "text": '{"a":2}'}
+
+
+def test_what_says_the_text_token_by_token_goes() -> None:
+    choice = {"text": "x", "logprobs": {"tokens": ["y"]}, "token_ids": [1], "index": 0}
+    drop_repeats(choice)
+    assert choice == {"text": "x", "logprobs": None, "token_ids": None, "index": 0}
+
+
+def test_an_answer_in_parts_is_read_part_by_part() -> None:
+    parts: list[Any] = [
+        {"type": "text", "text": "one", "note": "two"},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "three"}]},
+        {"type": "image_url", "image_url": {"url": "https://example.org/four"}},
+        "five",
+        {"type": "reference", "ids": ["six"]},
+    ]
+    reader = reader_of(parts)
+    read_answer_parts(reader, parts, "content")
+    texts = {segment.text: segment.surface for segment in reader.segments}
+    assert texts["three"] is Surface.REASONING
+    for word in ("one", "two", "https://example.org/four", "five", "six"):
+        assert texts[word] is Surface.OUTPUT
+    assert [item.what for item in reader.unscannable] == ["image"]
+
+
+def test_pictures_are_named_and_their_addresses_read() -> None:
+    images: list[Any] = [
+        {"image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"image_url": "https://example.org/x"},
+        "AAAA",
+    ]
+    reader = reader_of(images)
+    read_images(reader, images, Surface.OUTPUT, "images")
+    assert [item.what for item in reader.unscannable] == ["image"] * 3
+    assert [segment.text for segment in reader.segments] == ["https://example.org/x"]

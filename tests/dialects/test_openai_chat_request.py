@@ -237,6 +237,13 @@ def test_azure_names_the_model_in_its_path() -> None:
     assert made.model == "my-gpt"
 
 
+def test_a_deployment_in_the_path_answers_whatever_model_the_body_names() -> None:
+    made = call("/openai/deployments/dear%2Done/chat/completions", model="cheap")
+    assert made.model == "dear-one"
+    made.force_field("seed", 1)
+    assert made.model == "dear-one"
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.openai_chat import OpenAIChat
 from gateway.dialects.openai_chat_tools import ToolList
 from gateway.dialects.reading import Reader
+from gateway.message import Headers, Request
 
 
 def function(name: str, **more: Any) -> dict[str, Any]:
@@ -116,3 +119,53 @@ def test_taking_out_one_after_another() -> None:
     assert tools.remove(frozenset({"c"})) == {"tools[2]"}
     assert root["tools"] == [function("b")]
     assert tools.remove(frozenset({"x"})) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"web_search_options": {}}, ["web_search"]),
+        ({"search_parameters": {"mode": "auto"}}, ["web_search"]),
+        ({"search_parameters": {"mode": "off"}}, []),
+        ({"enable_search": True}, ["web_search"]),
+        ({"enable_search": False}, []),
+        ({"plugins": [{"id": "web"}, {"id": "file-parser"}]}, ["web_search", "file-parser"]),
+        ({"data_sources": [{"type": "azure_search"}]}, ["azure_search"]),
+        ({"dataSources": [{"type": "AzureCognitiveSearch"}]}, ["AzureCognitiveSearch"]),
+        ({"model": "openai/gpt-4o:online"}, ["web_search"]),
+        ({"models": ["a/b", "a/c:online"]}, ["web_search"]),
+    ],
+)
+def test_what_the_provider_runs_is_a_tool_whatever_the_field_is_called(
+    fields: dict[str, Any], names: list[str]
+) -> None:
+    made = hosted(**fields)
+    assert [(tool.name, tool.hosted) for tool in made.tools] == [(name, True) for name in names]
+
+
+def test_what_the_provider_runs_can_be_taken_out() -> None:
+    made = hosted(
+        model="openai/gpt-4o:online",
+        models=["a/c:online", 7],
+        plugins=[{"id": "web"}, {"id": "file-parser"}],
+        search_parameters={"mode": "on"},
+        enable_search=True,
+        data_sources=[{"type": "azure_search"}],
+    )
+    made.remove_tools(frozenset({"web_search", "azure_search"}))
+    sent = orjson.loads(made.encode())
+    assert sent.pop("messages")
+    assert sent == {
+        "model": "openai/gpt-4o",
+        "models": ["a/c", 7],
+        "plugins": [{"id": "file-parser"}],
+    }
+    assert made.model == "openai/gpt-4o"
+    assert [tool.name for tool in made.tools] == ["file-parser"]
+
+
+def hosted(**fields: Any) -> Any:
+    """A call whose body has these fields."""
+    message = {"role": "user", "content": "Hello"}
+    body = orjson.dumps({"model": "m", "messages": [message], **fields})
+    return OpenAIChat().decode(Request("POST", "/v1/chat/completions", Headers(), body), body)

@@ -75,6 +75,12 @@ def test_a_text_and_a_field_can_be_changed() -> None:
     made.remove_tools(frozenset({"a"}))
 
 
+def test_a_deployment_in_the_path_answers_whatever_model_the_body_names() -> None:
+    body = orjson.dumps({"model": "cheap", "input": "a"})
+    path = "/openai/deployments/dear/embeddings?api-version=1"
+    assert EMBEDDINGS.decode(Request("POST", path, Headers(), body), body).model == "dear"
+
+
 def test_what_is_no_embedding_says_so() -> None:
     with pytest.raises(CallerError):
         decode(b"[]")
