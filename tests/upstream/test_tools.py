@@ -1,0 +1,137 @@
+"""Which tool a request runs, and what it costs: no spelling leads to another tool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dialects.base import ToolCall
+from gateway.dialects.http_tool_path import PathTemplate
+from gateway.upstream.tools import (
+    NO_TOOLS,
+    AmbiguousPathError,
+    Tool,
+    ToolTable,
+    same_requests,
+)
+
+
+def tool(name: str, method: str | None = None, path: str = "/", **more: Any) -> Tool:
+    methods = frozenset(method.split()) if method is not None else None
+    return Tool(name, methods, PathTemplate(path), **more)
+
+
+TABLE = ToolTable(
+    [
+        tool("any_user", None, "/users/{id}"),
+        tool("get_user", "GET", "/users/{id}"),
+        tool("get_me", "GET", "/users/me"),
+        tool("delete_user", "DELETE", "/users/{id}"),
+        tool("export", "GET", "/users/{id}.csv"),
+        tool("tree", "GET POST", "/tree/{+path}"),
+        tool("tree_root", "GET", "/tree/root"),
+        tool("admin", None, "/admin/{+path}"),
+    ]
+)
+
+
+def found(method: str, path: str) -> str:
+    try:
+        one = TABLE.find(method, path)
+    except AmbiguousPathError:
+        return "ambiguous"
+    return one.name if one is not None else "none"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/users/7", "get_user"),
+        ("get", "/users/7", "get_user"),
+        ("HEAD", "/users/7", "get_user"),
+        ("DELETE", "/users/7", "delete_user"),
+        ("OPTIONS", "/users/7", "any_user"),
+        ("BREW", "/users/7", "any_user"),
+        ("GET", "/users/me", "get_me"),
+        ("GET", "/users/7.csv", "export"),
+        ("POST", "/tree/a/b", "tree"),
+        ("GET", "/tree/root", "tree_root"),
+        ("PUT", "/tree/a", "none"),
+        ("OPTIONS", "/tree/a", "none"),
+        ("GET", "/other", "none"),
+        ("GET", "/users", "none"),
+    ],
+)
+def test_the_most_specific_tool_of_a_method_and_path_is_found(
+    method: str, path: str, name: str
+) -> None:
+    assert found(method, path) == name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/users//7", "/users/./7", "/admin/../users/7", "/users/x/../7", "/users/%2e/7"),
+        *("/admin/%2e%2e/users/7", "/admin/..;/users/7", "/admin%2f..%2fusers/7"),
+        *("/users/ME", "/users/m%65%2f", "/Users/7", "/users%2f7", "/users\\7", "/users/a%2fb"),
+        *("/users/%256de/..%252fme", "/users/7%2f..%2f..%2fadmin%2fx", "/users;a=b/7"),
+        *("/tree/root;x", "/users/me;x", "/users/me%20", "/users/%6d%45", "/users/me%00"),
+    ],
+)
+def test_a_path_that_servers_read_in_different_ways_is_not_guessed_at(path: str) -> None:
+    assert found("GET", path) == "ambiguous"
+
+
+@pytest.mark.parametrize("path", ["/users/%37", "/users/7/", "/users/7?x=/../", "/users/a%20b"])
+def test_a_spelling_that_everybody_reads_alike_is_taken(path: str) -> None:
+    assert found("GET", path) == "get_user"
+
+
+def test_what_may_be_escaped_slashes_belongs_to_the_rest_of_a_path() -> None:
+    assert found("GET", "/tree/group%2Fproject") == "tree"
+
+
+@given(
+    path=st.text(st.sampled_from("/.%2eEfFuUsSrRmM5;\\a7 "), max_size=24),
+    method=st.sampled_from(["GET", "DELETE", "PUT", "x"]),
+)
+def test_any_path_is_one_tools_or_nobodys_or_refused(path: str, method: str) -> None:
+    assert found(method, "/" + path) in {"none", "ambiguous", *(t.name for t in TABLE.tools)}
+
+
+def test_without_tools_every_path_is_nobodys() -> None:
+    assert NO_TOOLS.find("GET", "/a//b/../c") is None
+    assert not NO_TOOLS
+    assert NO_TOOLS.of([ToolCall("", "x", "{}")]) is None
+    assert NO_TOOLS.price([ToolCall("", "x", "{}")]) is None
+
+
+def test_a_tool_costs_its_price_however_its_name_is_spelled() -> None:
+    table = ToolTable([Tool("search", price=5), Tool("fetch", price=7), Tool("free")])
+    calls = {name: ToolCall("", name, "{}") for name in ("search", "Search", "free", "other")}
+    assert table.price([calls["search"]]) == 5
+    assert table.price([calls["Search"], calls["free"], ToolCall("", "fetch", "{}")]) == 12
+    assert table.price([calls["free"]]) is None
+    assert table.price([calls["other"]]) is None
+    assert table.price([]) is None
+    assert table.of([calls["Search"]]) is table.named("search")
+    assert table.of([calls["search"], calls["free"]]) is None
+
+
+def test_a_path_that_is_no_tool_has_no_price_though_it_is_named_like_one() -> None:
+    table = ToolTable([Tool("search", price=5)])
+    unknown = ToolCall("", "search", "{}", unknown=True)
+    assert table.price([unknown]) is None
+    assert table.of([unknown]) is None
+
+
+def test_two_tools_are_alike_where_nothing_tells_their_requests_apart() -> None:
+    assert same_requests(tool("a", "GET", "/x/{id}"), tool("b", "GET POST", "/X/{name}"))
+    assert same_requests(tool("a", None, "/x"), tool("b", None, "/x"))
+    assert not same_requests(tool("a", None, "/x"), tool("b", "GET", "/x"))
+    assert not same_requests(tool("a", "PUT", "/x"), tool("b", "GET", "/x"))
+    assert not same_requests(tool("a", "GET", "/x"), tool("b", "GET", "/y"))
+    assert not same_requests(Tool("a"), Tool("b"))
