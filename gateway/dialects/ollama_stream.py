@@ -244,7 +244,7 @@ class OllamaStream(AnswerStream):
 
     def stop(self, code: str, message: str) -> bytes:
         """A line with `error` and nothing after it: the clients raise it with the message."""
-        return line({"error": message, "code": code})
+        return line({"error": message})
 
 
 def line_of_text(frame: Frame) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config.load import load_texts
-from gateway.dialects.base import Dialect, Event, PartKind, Surface
+from gateway.dialects.base import Dialect, Event, PartKind, Reader, Surface
+from gateway.dialects.ndjson import LineReader
 from gateway.dialects.registry import DIALECTS
 from gateway.dialects.sse import EventReader
 from gateway.dialects.sse import encode as encode_event
@@ -104,7 +106,8 @@ class Played:
         self.sent = exchange.call.encode()
         exchange.sent = True
         if self.case.stream is not None:
-            self._stream(self.case.stream)
+            lines = self.case.dialect == "ollama"
+            (self._stream_lines if lines else self._stream)(self.case.stream)
         elif self.case.answer is not None:
             self._answer(bytes_of(self.case.answer))
 
@@ -136,8 +139,16 @@ class Played:
         )
         if self.case.dialect in ("openai_chat", "openai_completions"):
             raw += b"data: [DONE]\n\n"
+        self._pass(raw, EventReader)
+
+    def _stream_lines(self, payloads: list[Any]) -> None:
+        self._pass(b"".join(json.dumps(said).encode() + b"\n" for said in payloads), LineReader)
+
+    def _pass(self, raw: bytes, reading: Callable[[], Reader]) -> None:
+        """Upstream's bytes through the window, and what the caller makes of what is left."""
+        assert self.exchange.call is not None
         window = self.pipeline.window(self.exchange, self.dialect.open_stream(self.exchange.call))
-        out = b"".join(window.feed(event) for event in events_of(raw)) + window.end()
+        out = b"".join(window.feed(event) for event in events_of(raw, reading)) + window.end()
         window.finish()
         if window.blocked is not None and not window.begun:
             assert out == b""
@@ -148,7 +159,7 @@ class Played:
         reader = self.dialect.open_stream(self.exchange.call)
         self.text = "".join(
             part.text
-            for event in events_of(out)
+            for event in events_of(out, reading)
             for part in reader.read(event).parts
             if part.kind is PartKind.TEXT and part.surface is Surface.OUTPUT
         )
@@ -158,8 +169,8 @@ def name_of(payload: Any, named: bool) -> str:
     return str(payload.get("type", "")) if named and isinstance(payload, dict) else ""
 
 
-def events_of(raw: bytes) -> list[Event]:
-    reader = EventReader()
+def events_of(raw: bytes, reading: Callable[[], Reader] = EventReader) -> list[Event]:
+    reader = reading()
     return [*reader.feed(raw), *reader.end()]
 
 
@@ -216,7 +227,8 @@ def exchange_of(case: Case, dialect: Dialect) -> Exchange:
         request = Request("CONNECT", case.request["connect"], Headers())
     exchange = Exchange("x1", request, NOW)
     exchange.identity = Identity(tenant="acme", agent="bot", session="s1")
-    exchange.target = Target("up", "openai", case.dialect, path)
+    provider = "ollama" if case.dialect == "ollama" else "openai"
+    exchange.target = Target("up", provider, case.dialect, path)
     exchange.dialect = dialect
     exchange.call = dialect.decode(request, request.body)
     return exchange
