@@ -47,7 +47,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "openai_chat": {"messages": [{"role": "user", "content": "hi"}]},
     "openai_responses": {"input": "hi"},
     "anthropic_messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
+    "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
 }
+PATHS = {"gemini": "/v1beta/models/m:streamGenerateContent?alt=sse"}
+OTHER_APIS = ('data: {"interaction"', 'data: {"setupComplete"')
+"""What Google streams besides, which the dialect does not speak."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,13 @@ def transcripts() -> Iterator[Transcript]:
         if path.exists():
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 for row in map(json.loads, lines):
-                    if row["stream"] and row["dialect"] in ASKED and row["response"]:
+                    said = row["response"]
+                    if row["stream"] and row["dialect"] in ASKED and _is_spoken(said):
                         yield Transcript(row["id"], row["dialect"], row["response"].encode())
+
+
+def _is_spoken(response: str) -> bool:
+    return bool(response) and not response.startswith(OTHER_APIS)
 
 
 ALL = list(transcripts())
@@ -104,7 +113,8 @@ def read(*pieces: bytes) -> list[Event]:
 
 def call_of(dialect: str) -> Call:
     body = json.dumps({"model": "m", "stream": True, **ASKED[dialect]}).encode()
-    return DIALECTS[dialect].decode(Request("POST", "/", Headers(), body), body)
+    path = PATHS.get(dialect, "/")
+    return DIALECTS[dialect].decode(Request("POST", path, Headers(), body), body)
 
 
 @dataclass
