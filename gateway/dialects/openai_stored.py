@@ -7,12 +7,21 @@ block, for it was let through once.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface, Unscannable
+from gateway.dialects.base import (
+    Answer,
+    AnswerStream,
+    Call,
+    DeclaredTool,
+    RateLimit,
+    Surface,
+    Unscannable,
+)
 from gateway.dialects.jsondoc import parse_answer, parse_object
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
 from gateway.dialects.reading import byte_length
@@ -38,12 +47,13 @@ class OpenAIStored:
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body is no JSON object."""
         answer = StoredAnswer(parse_answer(body))
-        _learn(call, answer)
+        if answer.declared is not None:
+            _learn(call, answer.declared)
         return answer
 
     def open_stream(self, call: Call) -> AnswerStream:
         sealed = isinstance(call, StoredCall) and call.sealed
-        return ResponsesStream(sealed=sealed, resumed=True)
+        return ResponsesStream(sealed=sealed, learn=functools.partial(_learn, call), resumable=True)
 
     def error_body(self, status: int, code: str, message: str, request_id: str) -> bytes:
         return error_object(error_type(status), code, message)
@@ -119,8 +129,7 @@ class StoredCall(Call):
         return -(-byte_length(self.segments) // 4)
 
 
-def _learn(call: Call, answer: StoredAnswer) -> None:
+def _learn(call: Call, declared: list[DeclaredTool]) -> None:
     """A stored response repeats the tools that its request declared."""
-    if answer.declared is not None:
-        call.tools = answer.declared
-        call.knows_tools = True
+    call.tools = declared
+    call.knows_tools = True

@@ -11,9 +11,11 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway.dialects.base import (
+    DeclaredTool,
     Event,
     Frame,
     Part,
@@ -35,6 +37,7 @@ from gateway.dialects.responses_items import (
     kind_of,
     read_echo,
 )
+from gateway.dialects.responses_tools import ToolList
 
 TEXT_DELTAS = {
     "response.output_text.delta": ("content_index", "", Surface.OUTPUT),
@@ -67,6 +70,8 @@ ARGUMENT_DELTAS = frozenset(
         "response.code_interpreter_call_code.delta",
     }
 )
+
+Learn = Callable[[list[DeclaredTool]], None]
 
 BEGUN_BY = {
     "response.output_text.delta": "message",
@@ -109,9 +114,10 @@ class ResponsesReader:
     """Keeps what of a stream was read. Its memory grows with the answer, which the closing
     event repeats as a whole anyway."""
 
-    def __init__(self, *, sealed: bool = False, resumed: bool = False) -> None:
+    def __init__(self, *, sealed: bool = False, learn: Learn | None = None) -> None:
         """`sealed`: the request asked for encrypted reasoning beside the readable one.
-        `resumed`: the stream gives back what is stored, from its start or from its midst.
+        `learn` is there where the stream gives back what is stored, from its start or from its
+        midst: it takes the tools that the response says its request declared.
         """
         self.usage: Usage | None = None
         self.model = ""
@@ -122,7 +128,7 @@ class ResponsesReader:
         self.items: dict[int, Item] = {}
         self.calls: dict[str, Item] = {}  # by lane
         self._sealed = sealed
-        self._resumed = resumed
+        self._learn = learn
         self._seen: set[tuple[Surface, str]] = set()
         self._opaque = 0
         self._leaves = 0
@@ -142,7 +148,7 @@ class ResponsesReader:
         kind = string(payload.get("type"))
         item = self.items.get(payload.get("output_index", -1))
         frame = ItemFrame(event, payload, item=item)
-        if item is None and self._resumed and kind in BEGUN_BY:
+        if item is None and self._learn is not None and kind in BEGUN_BY:
             item = self._take_up(frame, BEGUN_BY[kind], payload)
         if kind in TEXT_DELTAS and item is not None:
             lane = _lane(item, kind, payload)
@@ -349,8 +355,8 @@ class ResponsesReader:
         response = payload.get("response")
         if type(response) is not dict:
             return
-        if self._resumed:
-            self._read_echo(frame, response)
+        if self._learn is not None:
+            self._read_echo(frame, response, self._learn)
         self.response = response
         self.id = string(response.get("id")) or self.id
         self.model = string(response.get("model")) or self.model
@@ -391,10 +397,12 @@ class ResponsesReader:
             for at, item in self.items.items()
         )
 
-    def _read_echo(self, frame: ItemFrame, response: dict[str, Any]) -> None:
+    def _read_echo(self, frame: ItemFrame, response: dict[str, Any], learn: Learn) -> None:
         """What a stored response repeats of its request; each event's copy is read by itself."""
         reader = _reader()
         read_echo(reader, response, "response")
+        if "tools" in response:
+            learn(ToolList(response, reader).declared)
         if reader.segments:
             self._leaves += 1
             frame.parts += leaf_parts(reader.segments, f"leaf{self._leaves}", "")

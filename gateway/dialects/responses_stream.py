@@ -24,6 +24,7 @@ from gateway.dialects.responses_reading import (
     ARGUMENT_DONE,
     PROGRESS,
     TEXT_DONE,
+    Learn,
     ResponsesReader,
 )
 from gateway.dialects.sse import encode
@@ -35,13 +36,13 @@ class ResponsesStream(AnswerStream):
     """See the rules above, and `docs/dialects-responses.md` for how a stream is ended."""
 
     def __init__(
-        self, *, sealed: bool = False, resumed: bool = False, resumable: bool = False
+        self, *, sealed: bool = False, learn: Learn | None = None, resumable: bool = False
     ) -> None:
-        """`resumed`: a stored response, from its start or from its midst. `resumable`: its numbers
-        stay as they are, for the caller may go on from one of them (`starting_after`)."""
+        """`sealed` and `learn`: see `ResponsesReader`. `resumable`: the numbers of events stay as
+        they are, for the caller may go on from one of them (`starting_after`)."""
         super().__init__()
-        self._reader = ResponsesReader(sealed=sealed, resumed=resumed)
-        self._resumable = resumed or resumable
+        self._reader = ResponsesReader(sealed=sealed, learn=learn)
+        self._resumable = resumable
         self._swaps: dict[tuple[Surface, str], str] = {}  # texts that were let through otherwise
         self._begun = False
         self._start_over()

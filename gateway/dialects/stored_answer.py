@@ -15,7 +15,7 @@ from gateway.dialects.openai_chat import ChatAnswer
 from gateway.dialects.openai_chat_request import ChatCall
 from gateway.dialects.reading import string
 from gateway.dialects.responses_answer import ResponsesAnswer
-from gateway.dialects.responses_items import ItemReader, kind_of, read_echo
+from gateway.dialects.responses_items import ItemReader, read_echo
 from gateway.dialects.responses_tools import ToolList
 
 _LIST_FIELDS = frozenset({"data", "first_id", "last_id", "has_more", "object"})
@@ -45,21 +45,21 @@ class StoredAnswer(AnswerList):
     def _read(self, holder: list[Any], number: int, place: str) -> None:
         """One object: an answer, an item of a conversation, a message, or something else."""
         node = holder[number]
-        kind = node.get("object") if type(node) is dict else None
+        kind = string(node.get("object")) if type(node) is dict else ""
         try:
-            if kind == "response":
+            if kind.startswith("response"):
                 self._read_response(node, place)
                 return
             if kind == "chat.completion":
                 self._add(ChatAnswer(PartDocument(node, self._document)), node, place)
                 return
         except ValueError:  # it calls itself what it is not
-            kind = None
+            kind = ""
         if kind == "conversation":
             self._leaves(node, place)
-        elif kind in ("chat.completion.message", None) and _is_chat_message(node):
+        elif _is_chat_message(node):
             self._read_chat(node, place)
-        elif type(node) is dict and kind_of(node):
+        elif type(node) is dict and ("type" in node or "role" in node):
             reader = ItemReader(self._document, fresh=False)
             reader.item(holder, number, Surface.ASSISTANT, place)
             self._take(reader)

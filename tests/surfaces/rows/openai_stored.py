@@ -145,7 +145,8 @@ ROW = Row(
         },
         Surface.TOOL_RESULT: {"mcp_call": resumed(TOLD[Surface.TOOL_RESULT]["mcp_call"], 1)},
         Surface.TOOL_DEFINITION: {
-            "mcp_list_tools": resumed(TOLD[Surface.TOOL_DEFINITION]["mcp_list_tools"], 1)
+            "tools": echoed(tools=[responses.TOOL]),
+            "mcp_list_tools": resumed(TOLD[Surface.TOOL_DEFINITION]["mcp_list_tools"], 1),
         },
         Surface.REASONING: {"summary": resumed(TOLD[Surface.REASONING]["summary"], 2)},
     },
