@@ -30,9 +30,9 @@ class HttpToolEvent(Answer):
     def __init__(self, event: Event) -> None:
         self._text = TextDocument([event.data], event.raw, "utf-8")
         super().__init__(self._text)
-        self.segments = segments_of(self._text, self._text.root, 0, Surface.TOOL_RESULT, "event")
+        self.segments = segments_of(self._text, self._text.root, 0, Surface.TOOL_RESULT, "data")
         if "\ufffd" in event.data and not _is_text(event.raw):
-            self.unscannable = [Unscannable("encoding", Surface.TOOL_RESULT, "event")]
+            self.unscannable = [Unscannable("encoding", Surface.TOOL_RESULT, "data")]
 
     @property
     def text(self) -> str:

@@ -278,3 +278,10 @@ def test_digest_is_keyed_and_equal_for_equal_texts_only(text, other):
     assert len(digest(text)) == 32
     assert (digest(text) == digest(other)) == (text == other)
     assert digest(text) != make_digest(b"x" * 32)(text)
+
+
+def test_path_that_holds_content_is_told_as_its_pattern():
+    exchange = make_exchange()
+    exchange.request.target = f"/tools/users/{SECRET}"
+    exchange.target.shown_as = "/tools/users/{id}"
+    assert opened(exchange)["path"] == "/tools/users/{id}"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.config.rule_options import Scope
+from gateway.dialects.base import ToolCall
 from gateway.exchange import Exchange
 from gateway.policy.scopes import Lacking, Missing, PerField, Scopes
 from gateway.testing import make_call, make_exchange
@@ -105,3 +106,22 @@ def test_what_a_call_does_not_name_is_lacking_or_shared(scope: Scope) -> None:
 def test_more_tools_than_can_be_counted_are_refused_even_where_missing_is_shared() -> None:
     exchange = make_exchange(make_call(tools=[f"t{n}" for n in range(129)]))
     assert scopes("tool", missing="shared").lacking(exchange) == Lacking("tool", too_many=True)
+
+
+def test_a_call_of_a_tool_counts_for_the_tool_that_it_runs() -> None:
+    def run(*tools: ToolCall) -> list[str]:
+        call = make_call(tools=["declared"])
+        call.invokes = list(tools)
+        return scopes("tool").keys(make_exchange(call))
+
+    assert run(ToolCall("", "Search", "{}")) == run(ToolCall("", "search", "{}"))
+    assert len(run(ToolCall("", "a", "{}"), ToolCall("", "b", "{}"))) == 2
+
+
+def test_all_that_is_no_tool_is_counted_as_one() -> None:
+    keys = set()
+    for path in ("GET /a", "GET /b"):
+        call = make_call()
+        call.invokes = [ToolCall("", path, "{}", unknown=True)]
+        keys.update(scopes("tool").keys(make_exchange(call)))
+    assert len(keys) == 1

@@ -96,3 +96,8 @@ def test_who_asks_for_no_encoding_is_not_given_one() -> None:
     headers = Headers([("accept", "*/*")])
     readable_only(headers, stream=True)
     assert headers.items == [("accept", "*/*")]
+
+
+def test_a_credential_in_a_header_of_its_own_is_the_only_one_there() -> None:
+    items = [("X-Tool-Key", "callers"), ("Authorization", "Bearer x"), ("x-tool-key", "again")]
+    assert up(*items, credential=("x-tool-key", "own")) == [("x-tool-key", "own")]

@@ -47,3 +47,20 @@ def test_the_timeout_is_for_silence() -> None:
 
 def test_a_credential_does_not_show_when_a_plan_is_printed() -> None:
     assert "sk-own" not in repr(policy(credential="sk-own"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "header"),
+    [
+        ({"credential": "k"}, ("authorization", "Bearer k")),
+        ({"credential": "k", "credential_header": "X-Tool-Key"}, ("x-tool-key", "k")),
+        (
+            {"credential": "Basic dTpw", "credential_header": "Authorization"},
+            ("authorization", "Basic dTpw"),
+        ),
+    ],
+)
+def test_a_tools_key_stands_where_the_operator_says(
+    keys: dict[str, str], header: tuple[str, str]
+) -> None:
+    assert upstream_plan(policy(provider="http", **keys), "u").credential == header

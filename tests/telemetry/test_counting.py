@@ -204,3 +204,9 @@ def test_what_a_caller_writes_reaches_no_label():
     series = counted(exchange).families.snapshot().values()
     labels = itertools.chain.from_iterable(names for rows in series for names, _ in rows)
     assert marker not in set(labels)
+
+
+def test_what_a_tool_costs_counts_without_a_model():
+    exchange = ended()
+    exchange.cost = 2_000_000
+    assert counted(exchange).cost.series == {("openai", "none"): pytest.approx(0.002)}

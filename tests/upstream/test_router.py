@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.dialects.http_tool_path import PathTemplate
 from gateway.errors import CallerError
 from gateway.exchange import Target
 from gateway.message import Headers, Request
 from gateway.upstream.router import Router
+from gateway.upstream.tools import Tool, ToolTable
 from gateway.verdict import Reason
 
 BOTH = {"openai": "openai", "anthropic": "anthropic"}
@@ -247,3 +250,48 @@ def test_a_server_in_go_is_spoken_to_strictly() -> None:
         to.dialect(to.route(named)).decode(named, trick)
     other = Request("POST", "/v1/chat/completions", Headers(), trick)
     assert to.dialect(to.route(other)).decode(other, trick).segments
+
+
+WEATHER = ToolTable([Tool("weather", frozenset({"GET"}), PathTemplate("/v1/weather/{city}"))])
+
+
+def tools_router() -> Router:
+    options = {"tools": Options("http"), "openai": Options("openai")}
+    return Router(options, {"tools": WEATHER})
+
+
+def test_a_path_of_an_http_upstream_is_its_tool() -> None:
+    found = route(tools_router(), "/tools/v1/weather/Paris?unit=c", "GET")
+    assert (found.dialect, found.tool, found.path) == (
+        *("http_tool", "weather", "/v1/weather/Paris?unit=c"),
+    )
+    assert found.shown_as == "/tools/v1/weather/{city}"
+    call = tools_router().dialect(found).decode(Request("GET", "/x", Headers()), b"")
+    assert json.loads(call.invokes[0].arguments) == {
+        "path": {"city": "Paris"},
+        "query": [["unit", "c"]],
+    }
+
+
+def test_a_path_that_is_no_tool_is_shown_by_its_words() -> None:
+    found = route(tools_router(), "/tools/users/4111111111111111", "GET")
+    assert (found.tool, found.shown_as) == ("", "/tools/users/*")
+    assert route(tools_router(), "/tools", "GET").shown_as == "/tools/"
+
+
+def test_a_path_that_may_be_two_tools_is_refused_when_it_is_read() -> None:
+    router = tools_router()
+    found = route(router, "/tools/x/../v1/weather/paris", "GET")
+    with pytest.raises(CallerError) as caught:
+        router.dialect(found).decode(Request("GET", "/x", Headers()), b"")
+    assert caught.value.reason is Reason.PATH_AMBIGUOUS
+
+
+def test_providers_without_paths_of_their_own_take_none() -> None:
+    only = Router({"tools": Options("http")})
+    for path in ("/v1/models", "/v1/weather/paris", "/v1/chat/completions"):
+        with pytest.raises(CallerError) as caught:
+            route(only, path)
+        assert caught.value.status == 404
+    both = Router({"tools": Options("http"), "cellar": Options("ollama")})
+    assert route(both, "/v1/models", "GET").upstream == "cellar"

@@ -340,3 +340,25 @@ def test_spend_never_passes_the_limit_in_whatever_order_calls_begin_and_end(
                 assert level.used + level.reserved <= limit
 
     asyncio.run(run())
+
+
+def priced(nanodollars: int) -> PlainCall:
+    """A call that has a price of its own, as calls of tools do."""
+    made = make_call()
+    made.billable = False
+    made.operation = "tool"
+    made.fixed_cost = nanodollars
+    return made
+
+
+def test_a_call_with_a_price_of_its_own_takes_that_and_nothing_else() -> None:
+    assert reserved(rule(), priced(2_000_000)) == 2_000_000
+    assert not rule(unknown_model="block").on_request(make_exchange(priced(5)))
+    assert not rule(limit="1000 tokens").claims(make_exchange(priced(5)))
+
+
+async def test_what_a_tool_costs_is_refused_in_words_of_its_own() -> None:
+    _, _, (said,) = await Gate(rule(per="tenant", limit="$0.01")).ask(priced(DOLLAR))
+    assert (said.action, said.reason) == (Action.BLOCK, Reason.BUDGET_EXCEEDED)
+    assert "cheaper model" not in said.instead
+    assert said.instead

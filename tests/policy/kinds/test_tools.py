@@ -247,3 +247,24 @@ def test_what_is_out_of_sight_follows_unscannable() -> None:
     assert (flag.reason, removed.action) == (Reason.UNSCANNABLE_CONTENT, Action.REWRITE)
     (block,) = declared(call, max_calls={"run": 9}, unscannable="block")
     assert block.action is Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("setting", "action"), [("block", Action.BLOCK), ("flag", Action.FLAG), ("allow", None)]
+)
+def test_a_request_that_runs_nothing_its_upstream_has_follows_unknown(
+    setting: str, action: Action | None
+) -> None:
+    call = make_call()
+    name = "GET /users/4111111111111111"
+    call.invokes = [ToolCall("", name, "{}", unknown=True, shown_as="GET /users/*")]
+    verdict = make(unknown=setting).on_tool_call(make_exchange(call), call.invokes[0], [])
+    assert (verdict.action if verdict else None) == action
+    if verdict:
+        assert verdict.reason is Reason.TOOL_UNKNOWN
+        assert "'GET /users/*'" in verdict.what
+        assert "4111" not in verdict.what
+    denied = make(deny=["get /users/*"]).on_tool_call(make_exchange(call), call.invokes[0], [])
+    assert denied is not None
+    assert denied.reason is Reason.TOOL_DENIED
+    assert "4111" not in denied.what
