@@ -83,7 +83,7 @@ def _claude_code(home: Path, base: str, key: str) -> dict[str, str]:
 def _codex(home: Path, base: str, key: str) -> dict[str, str]:
     (home / ".codex").mkdir(exist_ok=True)
     (home / ".codex" / "config.toml").write_text(CODEX_CONFIG.replace("BASE", base))
-    return {"PORTCULLIS_KEY": key}
+    return {"GATEWAY_KEY": key}
 
 
 CODEX_CONFIG = """\
@@ -102,7 +102,7 @@ plugins = false
 [model_providers.portcullis]
 name = "Portcullis"
 base_url = "BASE/v1"
-env_key = "PORTCULLIS_KEY"
+env_key = "GATEWAY_KEY"
 wire_api = "responses"
 """
 """All that is about the gateway is the last table; the rest keeps a test on this machine."""

@@ -21,7 +21,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import StructuredTool
 from langchain_openai import ChatOpenAI
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai import AgentRunResultEvent, ModelHTTPError
+from pydantic_ai import AgentRunResultEvent
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.openai import OpenAIResponsesModel as PydanticResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -119,11 +119,19 @@ FRAMEWORKS: dict[str, Play] = {
     "langchain-chat": partial(langchain, False),
 }
 
-Refusal = tuple[type[Exception], type[Exception]]
-"""What a framework raises for a 400 and for a 429 that it gave up on."""
-
-REFUSALS: dict[str, Refusal] = {
-    "openai-agents": (openai.BadRequestError, openai.RateLimitError),
-    "pydantic-ai": (ModelHTTPError, ModelHTTPError),
-    "langchain": (openai.BadRequestError, openai.RateLimitError),
+RAISED = {
+    "openai-agents": {400: "BadRequestError", 429: "RateLimitError"},
+    "pydantic-ai": {400: "ModelRequestRejectedError", 429: "ModelRateLimitError"},
+    "langchain": {400: "OpenAIInvalidRequestError", 429: "OpenAIRateLimitError"},
 }
+"""What a framework's user catches for a block, and for a wait that is too long (docs/agents.md)."""
+
+RAISED_IN_STREAM = {
+    "openai-agents-responses": "ModelBehaviorError",
+    "openai-agents-chat": "APIError",
+    "pydantic-ai-responses": "ModelAPIError",
+    "pydantic-ai-chat": "ModelAPIError",
+    "langchain-responses": "ValueError",
+    "langchain-chat": "APIError",
+}
+"""What is caught in the middle of a streamed answer that a rule cuts."""
