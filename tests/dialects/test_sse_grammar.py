@@ -46,15 +46,13 @@ def seen(events: list[Event]) -> list[tuple[str, str]]:
     return [(e.name, e.data) for e in events if e.data and not isinstance(e, TornEvent)]
 
 
+TEXTS = "data|event|id|:| |\n|\r|\r\n|\n\n|\r\r|\0|{}|data: x\n\n|\ufeff|\ufeffdata: y"
+TOKENS = [*(text.encode() for text in TEXTS.split("|")), b"\xef", b"event: e\ndata: y\n\n"]
 BYTES = st.one_of(
     st.binary(max_size=60),
     st.lists(
         st.one_of(
-            st.sampled_from(
-                "data|event|id|:| |\n|\r|\r\n|\n\n|\r\r|\0|{}|data: x\n\n|event: e\ndata: y\n\n|\ufeff".split(
-                    "|"
-                )
-            ).map(str.encode),
+            st.sampled_from(TOKENS),
             st.binary(max_size=3),
         ),
         max_size=40,
