@@ -172,7 +172,7 @@ class Pipeline:
         call = call_of(exchange)
         content = content.bound(exchange)
         judged = content.judge(call.segments, self._cache)
-        if judged.blocking:
+        if judged.blocking and call.operation != "tool":  # a tool is sent no history
             before = BlockedBefore(exchange, store, self._digest)
             old = await before.among(judged.blocking, call.segments)
             if old:

@@ -23,12 +23,14 @@ class Conversation:
     def __init__(self, session: str = "s1", store: Any = None) -> None:
         self.store = store or MemoryStore(lambda: 1_700_000_000.0)
         self.session = session
+        self.operation = "chat"
         rule = FakeRule(Words("bad"), Action.BLOCK, "r")
         self.pipeline = Pipeline([rule], DictCache(), lambda text: f"d{hash(text)}")
 
     async def send(self, *texts: str | tuple[str, str]) -> list[str] | None:
         """What goes upstream; None where the request is blocked."""
         call = make_call([("user", text) if isinstance(text, str) else text for text in texts])
+        call.operation = self.operation
         exchange = make_exchange(call, session=self.session)
         stopped = await self.pipeline.on_request(exchange, self.store)
         return None if stopped is not None else [segment.text for segment in call.segments]
@@ -112,3 +114,10 @@ async def test_the_store_gets_digests_and_no_text() -> None:
     kept = repr(talk.store._values)
     assert "blocked:s1:d" in kept
     assert "bad thing" not in kept
+
+
+async def test_a_tool_is_sent_no_history_so_insisting_does_not_help() -> None:
+    talk = Conversation()
+    talk.operation = "tool"
+    assert await talk.send("a bad thing") is None
+    assert await talk.send("a bad thing", "and something else") is None
