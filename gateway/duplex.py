@@ -11,6 +11,9 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import cast
 
 HIGH_WATER = 128 * 1024
@@ -75,8 +78,14 @@ class TransportDuplex:
             self._transport.close()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        if self._transport is None:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # A reset, so that nobody takes what came for the whole.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def _open(self) -> asyncio.Transport:
         if self._error is not None:

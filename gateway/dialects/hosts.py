@@ -105,7 +105,7 @@ def _four(labels: list[str]) -> str:
 
 def _number(label: str) -> int:
     if label.startswith("0x"):
-        return int(label[2:] or "0", 16)
+        return int(label, 16)
     if len(label) > 16 or not label.isdigit():
         raise ValueError("no IPv4 address")
     return int(label, 8) if label.startswith("0") and len(label) > 1 else int(label)

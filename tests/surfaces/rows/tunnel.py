@@ -8,4 +8,6 @@ from tests.surfaces.row import Row
 _UNREAD = dict.fromkeys(
     [surface.value for surface in Surface], "nobody reads it: the rule's `unscannable` decides"
 )
-ROW = Row(provider="forward_proxy", lacks=dict.fromkeys(("requests", "answers", "streams"), _UNREAD))
+ROW = Row(
+    provider="forward_proxy", lacks=dict.fromkeys(("requests", "answers", "streams"), _UNREAD)
+)
