@@ -1,9 +1,10 @@
 """Personal data found by presidio-analyzer's own pattern recognizers, and by nothing else.
 
 What a recognizer finds is its own word: patterns, checksums, scores and the removal of
-duplicates are Presidio's code, without an NLP engine, so without context words. What is ours
-is that a recognizer runs only where an RE2 filter says that it could find something, and that
-its patterns are tried only at the places where RE2 says that they could begin.
+duplicates are Presidio's code, without an NLP engine. What is ours is that a recognizer runs only
+where an RE2 filter says that it could find something, that its patterns are tried only at the
+places where RE2 says that they could begin, and how context words are looked for
+(`presidio_context.py`).
 
 Presidio is loaded when the first scanner is built, without its NLP engines (`presidio_loader.py`).
 Nothing here asks the network: the public-suffix list is the snapshot inside tldextract.
@@ -21,6 +22,7 @@ from typing import Any
 
 from gateway.detectors import presidio_loader
 from gateway.detectors.matcher import LONGEST, LOOK_BEHIND, Matcher, Pattern, Quick
+from gateway.detectors.presidio_context import Context, with_context
 from gateway.detectors.presidio_entities import ENTITIES
 from gateway.detectors.regex_tree import width
 from gateway.verdict import Finding
@@ -33,25 +35,28 @@ class PresidioScanner:
     """Finds the given entities (names of ENTITIES). Raises KeyError for another name.
 
     `threshold` 0 to 1 is the least score of a finding. None stands for DEFAULT_THRESHOLD, but
-    never more than an entity's recognizer can reach: who asks for one wants it found.
+    never more than an entity's recognizer can reach: who asks for one wants it found. `context`:
+    whether words before a match raise its score.
     """
 
     longest = LONGEST
 
-    def __init__(self, entities: Iterable[str], threshold: float | None = None) -> None:
+    def __init__(
+        self, entities: Iterable[str], threshold: float | None = None, *, context: bool = True
+    ) -> None:
         names = sorted(set(entities))
         self._least = {
-            name: min(DEFAULT_THRESHOLD, ENTITIES[name].best) if threshold is None else threshold
-            for name in names
+            name: least(name, context=context) if threshold is None else threshold for name in names
         }
         self.version = (
             f"presidio-{version('presidio-analyzer')}:{','.join(names)}:{threshold or 'default'}"
+            f":{'context' if context else 'alone'}"
         )
         self._recognizers: list[_Recognizer] = []
         self._owner: list[int] = []  # pattern number -> recognizer number
         patterns: list[Pattern] = []
         for name in names:
-            recognizer, filters = _prepare(ENTITIES[name].recognizer, self._least[name])
+            recognizer, filters = _prepare(ENTITIES[name].recognizer, self._least[name], context)
             patterns += filters
             self._owner += [len(self._recognizers)] * len(filters)
             self._recognizers.append(recognizer)
@@ -69,18 +74,24 @@ class PresidioScanner:
         return self._find(text, start)
 
     def _find(self, text: str, start: int) -> Sequence[Finding]:
+        return united(self.overlapping(text, start))
+
+    def overlapping(self, text: str, start: int = 0) -> list[Finding]:
+        """Presidio's own findings: of several recognizers they may overlap."""
         hits = self._matcher.hits(text)
         if not hits:
-            return ()
+            return []
         kept: list[Finding] = []
         least = self._least
         for number in {self._owner[hit] for hit in hits}:
+            recognizer = self._recognizers[number]
             kept += [
-                Finding(result.entity_type, result.start, result.end, result.score)
-                for result in self._recognizers[number].results(text, start)
-                if result.score >= least[result.entity_type] and result.start >= start
+                Finding(result.entity_type, result.start, result.end, score)
+                for result in recognizer.results(text, start)
+                if result.start >= start
+                and (score := recognizer.score(text, result)) >= least[result.entity_type]
             ]
-        return united(kept)
+        return kept
 
     def hold(self, text: str, start: int = 0) -> int:
         """See Scanner.hold.
@@ -109,9 +120,16 @@ class _Recognizer:
     them, so that it begins where they are told to.
     """
 
-    __slots__ = ("_entities", "_obeys", "_parts", "_recognizer")
+    __slots__ = ("_context", "_entities", "_obeys", "_parts", "_recognizer")
 
-    def __init__(self, recognizer: Any, parts: Sequence[Any], obeys: bool = True) -> None:
+    def __init__(
+        self,
+        recognizer: Any,
+        parts: Sequence[Any],
+        context: Context | None,
+        obeys: bool = True,
+    ) -> None:
+        self._context = context
         self._recognizer = recognizer
         self._entities = recognizer.supported_entities
         self._parts = parts
@@ -129,6 +147,13 @@ class _Recognizer:
                     break
             part.begin = 0
         return place
+
+    def score(self, text: str, result: Any) -> float:
+        """A result's score, with what the words before it add."""
+        score: float = result.score
+        if score < 1.0 and self._context is not None and self._context.supports(text, result.start):
+            return with_context(score)
+        return score
 
     def results(self, text: str, start: int) -> Any:
         """Presidio's results in `text`; nothing that begins before `start` hides one."""
@@ -170,10 +195,21 @@ def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(made)
 
 
+def best(entity: str, *, context: bool) -> float:
+    """The highest score that an entity can reach."""
+    score = ENTITIES[entity].best
+    return with_context(score) if context else score
+
+
+def least(entity: str, *, context: bool) -> float:
+    """The threshold where none is given."""
+    return min(DEFAULT_THRESHOLD, best(entity, context=context))
+
+
 @functools.lru_cache(maxsize=64)
-def scanner(entities: frozenset[str], threshold: float | None) -> PresidioScanner:
+def scanner(entities: frozenset[str], threshold: float | None, context: bool) -> PresidioScanner:
     """A scanner for these settings; rules and reloads with the same ones share it."""
-    return PresidioScanner(entities, threshold)
+    return PresidioScanner(entities, threshold, context=context)
 
 
 @functools.cache
@@ -190,19 +226,21 @@ def _quiet() -> None:
     logging.getLogger("presidio-analyzer").disabled = True
 
 
-def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
+def _prepare(name: str, least: float, context: bool) -> tuple[_Recognizer, list[Pattern]]:
     """A recognizer with its patterns replaced by quick ones where that is safe, and its filter."""
     _quiet()
     recognizer = presidio_loader.recognizer(name)()
+    words = Context(recognizer.context) if context and recognizer.context else None
     if not hasattr(recognizer, "patterns"):
         from gateway.detectors import phone
 
         quick = phone.QuickPhone(recognizer)
-        return _Recognizer(quick, [quick]), phone.patterns(recognizer.supported_regions)
+        return _Recognizer(quick, [quick], words), phone.patterns(recognizer.supported_regions)
     if not _validates(recognizer):
         # A pattern below the threshold cannot matter: its results are dropped, and what they
         # would have hidden as duplicates scores no more than they do.
-        recognizer.patterns = [p for p in recognizer.patterns if p.score >= least]
+        reach = with_context if words is not None else float
+        recognizer.patterns = [p for p in recognizer.patterns if reach(p.score) >= least]
     flags = int(recognizer.global_regex_flags)  # those of `regex`; these three are as in `re`
     flags &= int(re.IGNORECASE | re.MULTILINE | re.DOTALL)
     sources = [Pattern(pattern.regex, flags) for pattern in recognizer.patterns]
@@ -210,7 +248,7 @@ def _prepare(name: str, least: float) -> tuple[_Recognizer, list[Pattern]]:
     recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
     # The IBAN recognizer compiles its expression anew each time and looks by itself.
     parts = _quicken(recognizer, sources)
-    return _Recognizer(recognizer, parts, name != "IbanRecognizer"), sources
+    return _Recognizer(recognizer, parts, words, name != "IbanRecognizer"), sources
 
 
 def _validates(recognizer: Any) -> bool:

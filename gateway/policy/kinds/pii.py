@@ -61,9 +61,10 @@ _Entity = Annotated[
 
 
 class PiiOptions(ContentOptions):
-    """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1.
+    """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1; with `context`,
+    words before a weak match raise its score.
 
-    The keys behind it belong to `action: pseudonymize`: what stand-ins look like, for whom they
+    The keys behind them belong to `action: pseudonymize`: what stand-ins look like, for whom they
     stay the same, where they are put back and for which tools they are not, and what happens to
     personal data in an answer that was never in the request.
     """
@@ -72,6 +73,7 @@ class PiiOptions(ContentOptions):
     entities: tuple[_Entity, ...] = Field(default=DEFAULT_ENTITIES, min_length=1)
     action: Literal["flag", "redact", "pseudonymize", "block"] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
+    context: bool = True
     stand_ins: Literal["typed", "plausible"] = "typed"
     scope: Literal["session", "tenant"] = "session"
     restore: tuple[Literal["output", "tool_call"], ...] = ("output", "tool_call")
@@ -102,13 +104,16 @@ class PiiRule(ContentRule):
         super().__init__(options, ref, mode, workshop)
         if options.threshold is not None:
             for name in options.entities:
-                if ENTITIES[name].best < options.threshold:
+                most = presidio.best(name, context=options.context)
+                if most < options.threshold:
                     raise ValueError(
-                        f"{name} scores at most {ENTITIES[name].best}, so that threshold "
+                        f"{name} scores at most {most:g}, so that threshold "
                         f"{options.threshold} would never find it; lower it or leave it out"
                     )
         self._action = _ACTIONS[options.action]
-        self.scanner = presidio.scanner(frozenset(options.entities), options.threshold)
+        self.scanner = presidio.scanner(
+            frozenset(options.entities), options.threshold, options.context
+        )
         self.per_call = options.action == "pseudonymize"
         if self.per_call:
             self._plausible = options.stand_ins == "plausible"
