@@ -456,7 +456,9 @@ def application(everything: Everything) -> Starlette:
 
     async def sse(request: Request) -> Response:
         async with older.connect_sse(request.scope, request.receive, request._send) as streams:
-            await everything.server.run(*streams, everything.server.create_initialization_options())
+            reads, writes = streams
+            options = everything.server.create_initialization_options()
+            await everything.server.run(reads, writes, options)
         return Response()
 
     app.router.routes.append(Route("/sse", sse, methods=["GET"]))
