@@ -1,8 +1,7 @@
 """A fake provider for tests and the demo: real HTTP on loopback, scripted answers.
 
-It speaks OpenAI chat, completions, responses and embeddings, Anthropic messages and Ollama's API,
-streamed or not, and
-keeps what it was sent. What it answers is a `Say`, an `Exchange` of raw bytes, or whatever a
+It speaks OpenAI chat, completions, responses and embeddings, Anthropic messages, Ollama's API and
+Gemini's, streamed or not, and keeps what it was sent. What it answers is a `Say`, an `Exchange` of raw bytes, or whatever a
 script makes of the request.
 """
 
@@ -17,7 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.testing import answers
+from gateway.testing import answers, gemini_answers
 from gateway.testing.answers import Say
 
 
@@ -169,8 +168,24 @@ def speak(seen: Seen, say: Say) -> Raw:
         made = {"input_tokens": say.usage[0]}
     elif path.endswith("/messages"):
         made = answers.messages_stream(say) if stream else answers.messages(say)
+    elif ":" in path and "/models/" in path:
+        return _speak_gemini(seen, body, say)
     else:
         made = {"object": "list", "data": [{"id": say.model, "object": "model"}]}
     if isinstance(made, list):
         return Raw(pieces=tuple(made), content_type="text/event-stream", headers=say.headers)
     return Raw(pieces=(orjson.dumps(made),), headers=say.headers)
+
+
+def _speak_gemini(seen: Seen, body: dict[str, Any], say: Say) -> Raw:
+    """What Google would send, by the method behind the colon."""
+    target, _, query = seen.path.partition("?")
+    method = target.rpartition(":")[2]
+    if method != "streamGenerateContent":
+        made = gemini_answers.answer_to(method, body, say)
+        return Raw(pieces=(orjson.dumps(made),), headers=say.headers)
+    chunks = gemini_answers.generate_stream(say)
+    if "alt=sse" not in query:
+        return Raw(pieces=tuple(gemini_answers.as_array(chunks)), headers=say.headers)
+    pieces = tuple(gemini_answers.as_events(chunks))
+    return Raw(pieces=pieces, content_type="text/event-stream", headers=say.headers)

@@ -23,12 +23,13 @@ T = TypeVar("T")
 
 
 def policy(url: str, *rules: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """A policy file: both providers at `url`, one tenant for whoever calls."""
+    """A policy file: three providers at `url`, one tenant for whoever calls."""
     return {
         "version": 1,
         "upstreams": {
             "openai": {"provider": "openai", "url": url},
             "anthropic": {"provider": "anthropic", "url": url},
+            "google": {"provider": "gemini", "url": url},
         },
         "tenants": {"local": {"policies": ["p"]}},
         "default_tenant": "local",

@@ -25,8 +25,12 @@ PATHS = {
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
     "anthropic_messages": "/v1/messages",
+    "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
 }
-ENDS = re.compile(rb"event: ?message_stop|event: ?response.completed|data: ?\[DONE\]")
+ENDS = re.compile(
+    rb'event: ?message_stop|event: ?response.completed|data: ?\[DONE\]|"finishReason"'
+)
+OTHER_APIS = ('data: {"interaction"', 'data: {"setupComplete"')  # that Google streams, too
 TOOL = re.compile(rb'"name": ?"([A-Za-z_-]{3,40})"')
 OWN_ID = re.compile(rb"ptx_[0-9a-f]{32}")
 ANY_WORD = r"\b(the|of|is|to)\b"
@@ -49,7 +53,9 @@ def recorded() -> list[Recorded]:
         found = [
             Recorded(row["id"], row["dialect"], row["response"].encode())
             for row in rows
-            if row["dialect"] in PATHS and row["response"]
+            if row["dialect"] in PATHS
+            and row["response"]
+            and not row["response"].startswith(OTHER_APIS)
         ]
     found.sort(key=lambda each: len(each.raw))
     return found[:COUNT] or own()
@@ -73,6 +79,7 @@ ASK: dict[str, Any] = {
     "max_tokens": 9,
     "input": "hi",
     "messages": [{"role": "user", "content": "hi"}],
+    "contents": [{"parts": [{"text": "hi"}]}],
 }
 ACTING = (
     {"kind": "tools", "deny": TOOLS[::2] or ["none"]},

@@ -62,3 +62,21 @@ def test_it_notices_who_does_not_wait_for_the_end() -> None:
         connection.reader.chunk()
         connection.hang_up()
     assert provider.aborted == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "begins"),
+    [
+        ("generateContent", "application/json", b'{"candidates"'),
+        ("streamGenerateContent", "application/json", b"[{"),
+        ("streamGenerateContent?alt=sse", "text/event-stream", b"data: {"),
+        ("countTokens", "application/json", b'{"totalTokens"'),
+        ("embedContent", "application/json", b'{"embedding"'),
+        ("batchEmbedContents", "application/json", b'{"embeddings"'),
+    ],
+)
+def test_it_speaks_gemini_in_both_framings(method: str, content_type: str, begins: bytes) -> None:
+    with FakeProvider() as provider:
+        reply = call(provider.url, f"/v1beta/models/gemini-2.5-flash:{method}", b"{}")
+    assert reply.get("content-type") == content_type
+    assert reply.body.startswith(begins)
