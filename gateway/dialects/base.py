@@ -108,7 +108,8 @@ class Unscannable:
 class DeclaredTool:
     """A tool that the request declares. `hosted`: the provider runs it, `name` is its type.
 
-    `covers` are further names that calls to it may bear (a hosted toolset). `texts` is what a
+    `covers` are further names that calls to it may bear (a hosted toolset). `types` are the names
+    of its type, where a provider defines it (`dialects/tool_types.py`). `texts` is what a
     server says of a tool that it offers: a rule that blocks there takes out this one tool.
     """
 
@@ -116,6 +117,7 @@ class DeclaredTool:
     hosted: bool = False
     covers: tuple[str, ...] = ()
     texts: Sequence[Segment] = ()
+    types: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -252,6 +254,7 @@ class Call(ABC):
         self.previous_id = ""  # an earlier answer this one continues (previous_response_id)
         self.user_id = ""  # what the body says of the end user (metadata.user_id, user)
         self.cache_key = ""  # prompt_cache_key
+        self.aliases: tuple[str, ...] = ()  # further names of the same model
         self.hide_usage = False  # usage was asked for by us: keep it from the caller
         self.invokes: list[ToolCall] = []  # tools that this very request runs (MCP, HTTP tools)
         self.fixed_cost: int | None = None  # nano-dollars, where a call has a price of its own

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.base import Framing, Step, StepKind, Surface, ToolCall
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import SCHEMA_KEYS, SCHEMA_WORDS, JsonDocument, leaf_segments
+from gateway.dialects.model_names import ollama_names
 from gateway.dialects.ndjson import LineReader
 from gateway.dialects.ollama_fields import MESSAGE_FIELDS, read_images, read_tool_call
 from gateway.dialects.openai_chat_fields import read_extra
@@ -41,6 +42,13 @@ _SURFACES = {
     "assistant": Surface.ASSISTANT,
     "tool": Surface.TOOL_RESULT,
 }
+_OPTIONS = frozenset(
+    "frequency_penalty low_vram main_gpu min_p mirostat mirostat_eta mirostat_tau num_batch "
+    "num_ctx num_gpu num_keep num_predict num_thread penalize_newline presence_penalty repeat_last_n "
+    "repeat_penalty seed stop temperature tfs_z top_k top_p typical_p use_mmap use_mlock".split()
+)
+"""Fields that stand among the `options`."""
+
 _COMMON = frozenset(
     "_debug_render_only dimensions format keep_alive logprobs model options raw runner shift "
     "stream think tools top_logprobs truncate width height steps".split()
@@ -68,7 +76,8 @@ class OllamaCall(JsonCall):
 
     def _read_fields(self) -> None:
         root = self._root
-        self.model = string(root.get("model"))
+        self.model, *others = ollama_names(string(root.get("model")))
+        self.aliases = tuple(others)
         self.stream = root.get("stream") is not False  # it streams unless told not to
         limit = mapping(root.get("options")).get("num_predict")
         whole = int(limit) if type(limit) is int or type(limit) is float else 0
@@ -106,6 +115,22 @@ class OllamaCall(JsonCall):
                 read_extra(reader, self._root, key, Surface.USER, key)
 
     # --- writing ---
+
+    def force_field(self, path: str, value: Any) -> None:
+        """What the server knows as an option goes among the options."""
+        if path not in _OPTIONS:
+            super().force_field(path, value)
+        elif path not in (options := mapping(self._root.get("options"))) or options[path] != value:
+            self._root["options"] = {**options, path: value}
+            self._read_fields()
+            self._document.touch()
+
+    def get_field(self, path: str) -> Any:
+        return (
+            mapping(self._root.get("options")).get(path)
+            if path in _OPTIONS
+            else (super().get_field(path))
+        )
 
     def set_max_output(self, tokens: int) -> None:
         options = self._root.get("options")

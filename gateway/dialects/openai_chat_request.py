@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.model_names import variant_names
 from gateway.dialects.openai_chat_fields import (
     arguments_text,
     read_call,
@@ -108,6 +109,8 @@ class ChatCall(Call):
         root = self._root
         # A deployment that the path names is what answers, whatever the body says.
         self.model = self._path_model or string(root.get("model"))
+        if ":" in self.model:
+            self.aliases = variant_names(self.model)
         self.stream = bool(root.get("stream"))
         newer, older = root.get("max_completion_tokens"), root.get("max_tokens")
         limit = older if type(older) is int else None

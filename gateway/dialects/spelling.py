@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.dialects.base import Call, Dialect
+from gateway.dialects.model_names import ollama_names
 from gateway.errors import CallerError
 from gateway.message import Request
 from gateway.verdict import Reason
@@ -65,7 +66,8 @@ def refuse_keys(keys: Iterable[str]) -> None:
 
 
 class StrictlySpelled:
-    """A dialect as a server in Go speaks it: bodies with variants of its keys are refused."""
+    """A dialect as Ollama speaks it, a server in Go: bodies with variants of its keys are refused,
+    and a model is known by all its names."""
 
     def __init__(self, inner: Dialect) -> None:
         self._inner = inner
@@ -79,4 +81,7 @@ class StrictlySpelled:
         """Raises CallerError, as the dialect itself does."""
         call = self._inner.decode(request, body)
         refuse_variants(call.document.root)
+        if call.model and not call.aliases:
+            call.model, *others = ollama_names(call.model)
+            call.aliases = tuple(others)
         return call

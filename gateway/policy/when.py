@@ -84,7 +84,11 @@ def _model(matches: _Matcher) -> Test:
 
     def test(exchange: Exchange) -> bool:
         call = exchange.call
-        return matches("") if call is None else not call.names_model or matches(call.model)
+        return (
+            matches("")
+            if call is None
+            else not call.names_model or any(map(matches, (call.model, *call.aliases)))
+        )
 
     return test
 

@@ -215,3 +215,22 @@ def test_a_call_that_only_loads_a_model_is_no_error() -> None:
 def test_messages_of_another_shape_are_refused(messages: Any) -> None:
     with pytest.raises(CallerError):
         chat(messages=messages)
+
+
+def test_a_model_is_known_by_its_shortest_name_and_by_all_others() -> None:
+    made = embed(model="library/qwen3:latest", input="a")
+    assert made.model == "qwen3"
+    assert set(made.aliases) == {"qwen3:latest", "library/qwen3:latest"}
+
+
+def test_a_field_that_is_an_option_is_forced_among_the_options() -> None:
+    made = chat(USER, options={"seed": 1})
+    made.force_field("seed", 1)
+    assert not made.document.changed
+    made.force_field("temperature", 0)
+    made.force_field("think", False)
+    sent = orjson.loads(made.encode())
+    assert sent["options"] == {"seed": 1, "temperature": 0}
+    assert sent["think"] is False
+    assert (made.get_field("temperature"), made.get_field("think")) == (0, False)
+    assert chat(USER).get_field("seed") is None

@@ -82,3 +82,11 @@ def test_a_server_in_go_is_spoken_to_strictly() -> None:
     with pytest.raises(CallerError):
         strict.decode(request, trick)
     assert StrictlySpelled(Opaque()).decode(request, b"Model").encode() == b"Model"
+
+
+def test_a_model_of_ollama_is_known_by_all_its_names_on_compatible_paths_too() -> None:
+    body = b'{"model": "qwen3:latest", "messages": []}'
+    request = Request("POST", "/v1/chat/completions", Headers(), body)
+    call = StrictlySpelled(OpenAIChat()).decode(request, body)
+    assert (call.model, call.aliases) == ("qwen3", ("qwen3:latest",))
+    assert call.encode() == body

@@ -33,8 +33,8 @@ _HAVE_FIELD = {
     "service_tier": frozenset({"openai_chat", "openai_responses", "anthropic_messages"}),
     "safety_identifier": frozenset({"openai_chat", "openai_responses"}),
     "reasoning_effort": frozenset({"openai_chat"}),
-    "seed": frozenset({"openai_chat"}),
-    "top_k": frozenset({"anthropic_messages"}),
+    "seed": frozenset({"openai_chat", "openai_completions", "ollama"}),
+    "top_k": frozenset({"anthropic_messages", "ollama"}),
     "inference_geo": frozenset({"anthropic_messages"}),
 }
 
@@ -98,10 +98,12 @@ class ModelRule(Rule):
         return [*self._cap(call), *self._forced(call)]
 
     def _denied(self, call: Call) -> Verdict | None:
-        for model in (call.model, *_fallbacks(call)):
-            if self._deny.has(model):
+        asked = [(call.model, *call.aliases), *((name,) for name in _fallbacks(call))]
+        for names in asked:
+            model = names[0]
+            if any(map(self._deny.has, names)):
                 why = f"does not allow the model {shown(model)!r}"
-            elif self._allow is not None and not self._allow.has(model):
+            elif self._allow is not None and not any(map(self._allow.has, names)):
                 named = f"not {shown(model)!r}" if model else "and the request names none"
                 why = f"allows some models only, {named}"
             else:
