@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.anthropic_blocks import BlockReader
 from gateway.dialects.base import DeclaredTool, Surface
 from gateway.dialects.reading import mapping, objects, string
+from gateway.dialects.tool_types import types_of
 
 _FIXED = frozenset({"name", "mcp_server_name"})
 _SKIPPED = frozenset({"type", "cache_control"})
@@ -149,15 +150,18 @@ class ToolList:
 def _declared(entry: dict[str, Any]) -> DeclaredTool:
     kind = string(entry.get("type"))
     name = string(entry.get("name"))
+    types = types_of(kind)
     if kind == "mcp_toolset":
         server = string(entry.get("mcp_server_name"))
-        return DeclaredTool(server, hosted=True, covers=("mcp", *_toolset_members(entry)))
+        members = ("mcp", *_toolset_members(entry))
+        return DeclaredTool(server, hosted=True, covers=members, types=types)
     base = _VERSION.sub("", kind)
     if base in _TOOLSETS:
-        return DeclaredTool(name or base, covers=tuple(_TOOLSETS[base]))
+        return DeclaredTool(name or base, covers=tuple(_TOOLSETS[base]), types=types)
     if _BY_PROVIDER.match(kind):
-        return DeclaredTool(name or base, hosted=True, covers=(kind, *_MEMBERS.get(base, ())))
-    return DeclaredTool(name or kind)
+        covers = (kind, *_MEMBERS.get(base, ()))
+        return DeclaredTool(name or base, hosted=True, covers=covers, types=types)
+    return DeclaredTool(name or kind, types=types)
 
 
 def _server(server: dict[str, Any]) -> DeclaredTool:

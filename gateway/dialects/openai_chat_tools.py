@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.base import DeclaredTool, Surface
 from gateway.dialects.jsondoc import SCHEMA_KEYS, SCHEMA_WORDS, leaf_segments
 from gateway.dialects.reading import Reader, objects, string
+from gateway.dialects.tool_types import types_of
 
 WEB_SEARCH = "web_search"
 """What a search that the provider makes by itself is called among the declared tools."""
@@ -155,9 +156,10 @@ def declared_tool(tool: dict[str, Any]) -> DeclaredTool:
     """One entry of `tools` or `functions`. A type of its own is the provider's to run."""
     name = _name(tool)
     kind = string(tool.get("type"))
-    if name or kind in ("", "function", "custom"):
-        return DeclaredTool(name)
-    return DeclaredTool(kind, hosted=True)
+    types = types_of(kind)
+    if name or not types:
+        return DeclaredTool(name, types=types)
+    return DeclaredTool(kind, hosted=True, types=types)
 
 
 def _asks_for_search(value: Any) -> bool:

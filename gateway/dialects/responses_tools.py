@@ -11,6 +11,7 @@ from typing import Any
 from gateway.dialects.base import DeclaredTool, Surface
 from gateway.dialects.reading import mapping, objects, string
 from gateway.dialects.responses_items import ItemReader
+from gateway.dialects.tool_types import types_of
 
 _BY_PROVIDER = frozenset(
     {"file_search", "code_interpreter", "image_generation", "programmatic_tool_calling"}
@@ -44,7 +45,8 @@ class ToolList:
         found: list[DeclaredTool] = []
         for entry in entries:
             if entry.get("type") == "namespace":
-                found += [_declared(each) for each in objects(entry.get("tools"))]
+                namespace = string(entry.get("name"))
+                found += [_declared(each, namespace) for each in objects(entry.get("tools"))]
             else:
                 found.append(_declared(entry))
         return found
@@ -106,22 +108,27 @@ def _remove_from(holder: dict[str, Any], place: str, names: frozenset[str]) -> l
     return gone
 
 
-def _declared(entry: dict[str, Any]) -> DeclaredTool:
+def _declared(entry: dict[str, Any], namespace: str = "") -> DeclaredTool:
     kind = string(entry.get("type"))
     name = string(entry.get("name"))
+    types = types_of(kind)
     if kind == "mcp":
         label = string(entry.get("server_label"))
-        return DeclaredTool(label, hosted=True, covers=(kind, *_allowed(entry)))
+        if connector := string(entry.get("connector_id")):
+            types = (*types, connector)
+        return DeclaredTool(label, hosted=True, covers=(kind, *_allowed(entry)), types=types)
     if kind.startswith("web_search"):
-        return DeclaredTool(kind, hosted=True, covers=("web_search",))
+        return DeclaredTool(kind, hosted=True, covers=("web_search",), types=types)
     if kind == "shell":
         where = string(mapping(entry.get("environment")).get("type"))
-        return DeclaredTool(kind, hosted=where.startswith("container"))
+        return DeclaredTool(kind, hosted=where.startswith("container"), types=types)
     if kind == "tool_search":
-        return DeclaredTool(kind, hosted=entry.get("execution") != "client")
+        return DeclaredTool(kind, hosted=entry.get("execution") != "client", types=types)
     if kind.startswith("computer"):
-        return DeclaredTool(kind, covers=("computer",))
-    return DeclaredTool(name or kind, hosted=kind in _BY_PROVIDER)
+        return DeclaredTool(kind, covers=("computer",), types=types)
+    if namespace:
+        types = (*types, namespace)
+    return DeclaredTool(name or kind, hosted=kind in _BY_PROVIDER, types=types)
 
 
 def _allowed(entry: dict[str, Any]) -> list[str]:

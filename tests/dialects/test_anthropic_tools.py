@@ -43,12 +43,14 @@ def test_who_runs_a_tool_and_what_its_calls_are_called() -> None:
     tools = {tool.name: tool for tool in made.tools}
     assert tools["shell"] == DeclaredTool("shell")
     assert tools["read"] == DeclaredTool("read")
-    assert tools["bash"] == DeclaredTool("bash")
+    assert tools["bash"] == DeclaredTool("bash", types=("bash_20250124", "bash"))
     assert tools["web_search"].hosted
     assert "bash_code_execution" in tools["code_execution"].covers
     assert "navigate" in tools["browser_toolset"].covers
     assert not tools["browser_toolset"].hosted
-    assert tools["github"] == DeclaredTool("github", hosted=True, covers=("mcp", "pr"))
+    assert tools["github"] == DeclaredTool(
+        "github", hosted=True, covers=("mcp", "pr"), types=("mcp_toolset", "mcp")
+    )
     assert tools["old"] == DeclaredTool("old", hosted=True, covers=("mcp", "echo"))
     assert len(made.tools) == 8
 

@@ -51,14 +51,23 @@ def test_who_runs_a_tool_and_what_its_calls_are_called() -> None:
     assert made.tools == [
         DeclaredTool("run"),
         DeclaredTool("sql"),
-        DeclaredTool("read"),
-        DeclaredTool("github", hosted=True, covers=("mcp", "pr")),
-        DeclaredTool("web_search_preview", hosted=True, covers=("web_search",)),
-        DeclaredTool("local_shell"),
-        DeclaredTool("shell", hosted=True),
-        DeclaredTool("computer_use_preview", covers=("computer",)),
-        DeclaredTool("tool_search", hosted=True),
-        DeclaredTool("code_interpreter", hosted=True),
+        DeclaredTool("read", types=("crm",)),
+        DeclaredTool("github", hosted=True, covers=("mcp", "pr"), types=("mcp",)),
+        DeclaredTool(
+            "web_search_preview",
+            hosted=True,
+            covers=("web_search",),
+            types=("web_search_preview", "web_search"),
+        ),
+        DeclaredTool("local_shell", types=("local_shell",)),
+        DeclaredTool("shell", hosted=True, types=("shell",)),
+        DeclaredTool(
+            "computer_use_preview",
+            covers=("computer",),
+            types=("computer_use_preview", "computer_use", "computer"),
+        ),
+        DeclaredTool("tool_search", hosted=True, types=("tool_search",)),
+        DeclaredTool("code_interpreter", hosted=True, types=("code_interpreter",)),
     ]
 
 

@@ -97,7 +97,7 @@ class ToolsRule(Rule):
 
     def _forbids_tool(self, tool: DeclaredTool) -> bool:
         """A hosted toolset goes as a whole: it is forbidden where a part of it is."""
-        names = (tool.name, *tool.covers)
+        names = (tool.name, *tool.covers, *tool.types)
         if self._only is not None and not any(self._only.has(name) for name in names):
             return False
         if any(self._deny.has(name) for name in names):
@@ -107,7 +107,7 @@ class ToolsRule(Rule):
     @staticmethod
     def _allows_tool(allow: Names, tool: DeclaredTool) -> bool:
         """By its name, by its type, or because every call that it covers is allowed."""
-        if allow.has(tool.name):
+        if allow.has(tool.name) or any(map(allow.has, tool.types)):
             return True
         members = []
         for name in tool.covers:
@@ -150,7 +150,10 @@ class ToolsRule(Rule):
             return True  # it was judged where it was declared
         folded = fold(call.name)
         return any(
-            (folded in map(fold, tool.covers) or (call.hosted and _MCP in tool.covers))
+            (
+                folded in map(fold, (tool.name, *tool.covers))
+                or (call.hosted and _MCP in tool.covers)
+            )
             and self._allows_tool(allow, tool)
             for tool in request.tools
         )
