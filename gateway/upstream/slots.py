@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 MOST_WAITING = 64
@@ -71,7 +72,8 @@ class Slots:
             if turn.done() and not turn.cancelled():
                 self._free(key)  # it was given the slot in the moment in which it gave up
             else:
-                lane.waiting.remove(turn)
+                with suppress(ValueError):  # passed over in the moment in which it gave up
+                    lane.waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise BusyError from None
             raise

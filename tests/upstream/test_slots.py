@@ -103,6 +103,23 @@ def test_a_slot_that_is_handed_to_a_caller_who_hangs_up_is_not_lost() -> None:
     run(work())
 
 
+def test_a_caller_that_gives_up_in_the_moment_in_which_a_slot_is_free_is_passed_over() -> None:
+    async def work() -> None:
+        slots = Slots()
+        held = [await slots.take(KEY, LONG) for _ in range(2)]
+        gone = asyncio.create_task(slots.take(KEY, LONG))
+        await asyncio.sleep(0)
+        gone.cancel()
+        held[0].give_back()  # its turn comes before it has left its place
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        (await slots.take(KEY, 0.001)).give_back()
+        held[1].give_back()
+        assert not slots._lanes
+
+    run(work())
+
+
 def test_another_tool_and_another_limit_count_by_themselves() -> None:
     async def work() -> None:
         slots = Slots()
