@@ -16,11 +16,15 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool call that the fake model makes. `arguments` is JSON text."""
+    """A tool call that the fake model makes. `arguments` is JSON text.
+
+    `namespace` is where a Responses request declared it: Codex puts each MCP server into one.
+    """
 
     name: str
     arguments: str = "{}"
     id: str = "call_1"
+    namespace: str = ""
 
 
 @dataclass(slots=True)
@@ -168,6 +172,7 @@ def _items(say: Say) -> list[dict[str, Any]]:
             "call_id": tool.id,
             "name": tool.name,
             "arguments": tool.arguments,
+            **({"namespace": tool.namespace} if tool.namespace else {}),
         }
         for number, tool in enumerate(say.tools)
     ]
