@@ -44,8 +44,9 @@ _SURFACES = {
 }
 _OPTIONS = frozenset(
     "frequency_penalty low_vram main_gpu min_p mirostat mirostat_eta mirostat_tau num_batch "
-    "num_ctx num_gpu num_keep num_predict num_thread penalize_newline presence_penalty repeat_last_n "
-    "repeat_penalty seed stop temperature tfs_z top_k top_p typical_p use_mmap use_mlock".split()
+    "num_ctx num_gpu num_keep num_predict num_thread penalize_newline presence_penalty "
+    "repeat_last_n repeat_penalty seed stop temperature tfs_z top_k top_p typical_p use_mlock "
+    "use_mmap".split()
 )
 """Fields that stand among the `options`."""
 
