@@ -33,10 +33,12 @@ OWN_MACHINES = frozenset({"ollama"})
 nothing. Its tokens are counted."""
 
 # What a provider appends to a model's name for a dated or numbered snapshot of the same model:
-# -2024-07-18, -20250929, @20250929, -0613, -latest, -v1:0.
-_SNAPSHOT = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|-\d{4}|[-@]latest|-v\d+(?::\d+)?)$")
+# -2024-07-18, -20250929, @20250929, -0613, -latest, -v1:0, -001, -preview-09-2025.
+_SNAPSHOT = re.compile(
+    r"(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|-preview-\d{2}-\d{4}|-\d{3,4}|[-@]latest|-v\d+(?::\d+)?)$"
+)
 # How marketplaces write the maker in front: openai/gpt-4o, us.anthropic.claude-..., models/...
-_MAKER = re.compile(r"^(?:openai/|anthropic/|models/|(?:[a-z]{2,6}\.)?anthropic\.)")
+_MAKER = re.compile(r"^(?:openai/|anthropic/|google/|models/|(?:[a-z]{2,6}\.)?anthropic\.)")
 _REMEMBERED = 1024
 _LONGEST_NAME = 200  # callers write the name: a longer one is no model's
 

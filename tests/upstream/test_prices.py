@@ -50,6 +50,10 @@ def price(name: str) -> ModelPrice:
         ("claude-3-5-haiku-latest", "claude-3-5-haiku"),
         ("ft:gpt-4o-mini-2024-07-18:acme:helper:abc", "ft:gpt-4o-mini"),
         ("text-embedding-3-small", "text-embedding-3-small"),
+        ("models/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("gemini-2.5-flash-preview-09-2025", "gemini-2.5-flash"),
+        ("google/gemini-2.0-flash-001", "gemini-2.0-flash"),
+        ("gemini-embedding-001", "gemini-embedding-001"),
     ],
 )
 def test_a_model_is_found_by_its_aliases_and_snapshots(asked: str, found: str) -> None:
@@ -103,6 +107,15 @@ def test_a_long_prompt_moves_the_whole_request_to_the_dearer_rates() -> None:
     long = PRICES.cost(Usage(input=150_000, cache_read=50_001, output=1000), sonnet)
     assert short == (200_000 * 3 + 1000 * 15) * 1000
     assert long == (150_000 * 6 + 50_001 * Fraction("0.6") + 1000 * Fraction("22.5")) * 1000
+
+
+def test_a_long_prompt_of_gemini_costs_twice_and_half_as_much_again() -> None:
+    pro = price("gemini-2.5-pro")
+    assert PRICES.cost(Usage(input=200_000, output=10), pro) == (200_000 * 5 // 4 + 10 * 10) * 1000
+    assert (
+        PRICES.cost(Usage(input=200_001, output=10), pro)
+        == (200_001 * 5 // 2 + 10 * 15) * 1000 + 500
+    )
 
 
 def test_a_cost_is_rounded_up_once() -> None:
