@@ -99,15 +99,20 @@ class WebSocket:
             raise ClosedError(self._code)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close in order, and end the connection; never raises for the other side's sake. A code
-        that stands for none (1005, 1006) becomes 1001."""
+        """Close in order, and end the connection; never raises for the other side's sake.
+
+        Nobody may be receiving. A code that stands for none (1005, 1006) becomes 1001.
+        """
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(CLOSING_TIME):
                 if self.open:
                     self._protocol.send_close(GOING_AWAY if code in _NO_CODE else code, reason)
                     await self._flush()
-                while await self._duplex.read():
-                    pass  # until it closes: else what we said might not arrive
+                # Until the other side has answered: else what we said might not arrive.
+                while self._protocol.close_rcvd is None and (data := await self._duplex.read()):
+                    self._protocol.receive_data(data)
+                    self._protocol.events_received()
+                    await self._flush()
         self._duplex.close()
 
     async def leave(self, code: int, reason: str = "") -> None:

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,11 +78,8 @@ class ResponsesSession:
                 await self._answer(text)
                 if self._handler.draining or self._gone:
                     break
-            await self._end()
-        except TimeoutError:
-            await self._socket.close(1000, "nothing was asked for a long time")
-        except ClosedError:
-            await self._socket.close()
+        except (TimeoutError, ClosedError):
+            pass  # nothing was asked for a long time; or there is nobody left to ask
         except asyncio.CancelledError:
             await self._socket.leave(GOING_AWAY)
             raise
@@ -89,12 +87,14 @@ class ResponsesSession:
             self._upstream.abort()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+        await self._end()
 
     async def _end(self) -> None:
         """Close as the provider did, or because we are shutting down."""
         code, last = self._left or (GOING_AWAY if self._handler.draining else 1000, "")
         if last:
-            await self._socket.send(last)
+            with contextlib.suppress(ClosedError):
+                await self._socket.send(last)
         await self._socket.close(code)
 
     def _upstream_left(self, code: int, last: str) -> None:

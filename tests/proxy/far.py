@@ -22,7 +22,7 @@ Play = Callable[[socket.socket], None]
 
 
 def make_certificate(folder: Path, names: Sequence[str]) -> Path:
-    """A self-signed certificate with its key in one file, for these names; clients trust the file."""
+    """A self-signed certificate with its key, for these names, in a file that clients trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "throwaway")])
     now = datetime.datetime.now(datetime.UTC)
