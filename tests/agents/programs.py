@@ -27,8 +27,9 @@ class Ran:
 @dataclass(frozen=True)
 class Program:
     """An agent. `prepare` writes its settings into a home and gives its environment; `words` are
-    the command line for a prompt, `again` for the next prompt of the same session; `shell` is the
-    call of its own tool that runs a command."""
+    the command line for a prompt, `again` for the next prompt of the same session, and `server`
+    what adds an MCP server to it (its name and address; the key is the gateway's). `shell` is the
+    call of its own tool that runs a command, `remote` of a tool of that server."""
 
     name: str
     pattern: str
@@ -37,6 +38,8 @@ class Program:
     words: Sequence[str]
     again: Sequence[str]
     shell: Callable[[str], Tool]
+    server: Callable[[str, str, str], Sequence[str]]
+    remote: Callable[[str, str, str], Tool]
 
     def binary(self) -> Path | None:
         """The program for this machine; None where it is not installed."""
@@ -52,6 +55,7 @@ class Program:
         *,
         environment: Mapping[str, str],
         goes_on: bool = False,
+        more: Sequence[str] = (),
     ) -> Ran:
         """One prompt, in `home/work`. Nothing of this process's environment reaches the agent."""
         work = home / "work"
@@ -60,7 +64,7 @@ class Program:
         given |= environment
         given |= self.prepare(home, base, key)
         done = subprocess.run(
-            [binary, *(self.again if goes_on else self.words), prompt],
+            [binary, *(self.again if goes_on else self.words), *more, prompt],
             cwd=work,
             env=given,
             stdin=subprocess.DEVNULL,
@@ -84,6 +88,17 @@ def _codex(home: Path, base: str, key: str) -> dict[str, str]:
     (home / ".codex").mkdir(exist_ok=True)
     (home / ".codex" / "config.toml").write_text(CODEX_CONFIG.replace("BASE", base))
     return {"GATEWAY_KEY": key}
+
+
+def _claude_codes_server(name: str, url: str, key: str) -> list[str]:
+    entry = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {key}"}}
+    config = json.dumps({"mcpServers": {name: entry}})
+    return ["--mcp-config", config, "--strict-mcp-config", "--allowedTools", f"mcp__{name}", "-p"]
+
+
+def _codexs_server(name: str, url: str, key: str) -> list[str]:
+    at = f"mcp_servers.{name}"
+    return ["-c", f'{at}.url="{url}"', "-c", f'{at}.bearer_token_env_var="GATEWAY_KEY"']
 
 
 CODEX_CONFIG = """\
@@ -114,9 +129,9 @@ CLAUDE_CODE = Program(
     _claude_code,
     ("--allowedTools", "Bash", "-p"),
     ("--allowedTools", "Bash", "-c", "-p"),
-    lambda command: Tool(
-        "Bash", json.dumps({"command": command, "description": "Do it"}), "toolu_1"
-    ),
+    lambda command: Tool("Bash", json.dumps({"command": command}), "toolu_1"),
+    _claude_codes_server,
+    lambda server, name, arguments: Tool(f"mcp__{server}__{name}", arguments, "toolu_1"),
 )
 CODEX = Program(
     "Codex",
@@ -126,5 +141,7 @@ CODEX = Program(
     ("exec", "--skip-git-repo-check"),
     ("exec", "resume", "--skip-git-repo-check", "--last"),
     lambda command: Tool("exec_command", json.dumps({"cmd": command}), "call_1"),
+    _codexs_server,
+    lambda server, name, arguments: Tool(name, arguments, "call_1", f"mcp__{server}"),
 )
 PROGRAMS = (CLAUDE_CODE, CODEX)
