@@ -1,8 +1,8 @@
 """A fake provider for tests and the demo: real HTTP on loopback, scripted answers.
 
 It speaks OpenAI chat, completions, responses and embeddings, Anthropic messages, Ollama's API and
-Gemini's, streamed or not, and keeps what it was sent. What it answers is a `Say`, an `Exchange` of raw bytes, or whatever a
-script makes of the request.
+Gemini's, streamed or not, and keeps what it was sent. What it answers is a `Say`, an `Exchange` of
+raw bytes, or whatever a script makes of the request.
 """
 
 from __future__ import annotations
