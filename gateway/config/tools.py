@@ -67,7 +67,7 @@ def _misplaced(upstream: Upstream, path: Path) -> Iterator[Problem]:
         for key in _HTTP_ONLY:
             if getattr(upstream, key) is not None:
                 yield (*path, key), f"{key} is for provider `http`, not {provider!r}"
-    elif upstream.credential_header is not None and upstream.credential is None:
+    elif upstream.credential_header is not None and "credential" not in upstream.model_fields_set:
         yield (
             (*path, "credential_header"),
             "credential_header: there is no `credential` to put in it",

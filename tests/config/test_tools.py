@@ -83,6 +83,8 @@ def test_keys_that_mean_nothing_for_a_provider_are_problems() -> None:
     assert "credential_header is for provider `http`, not 'openai'" in told
     assert "openapi is for provider `http`, not 'openai'" in told
     assert "there is no `credential` to put in it" in problems({"credential_header": "x-api-key"})
+    unset = {"credential_header": "x-api-key", "credential": "${TOOL_KEY}"}
+    assert problems(unset) == ""  # the warning says that there is none
 
 
 def test_two_tools_that_nothing_tells_apart_are_a_problem() -> None:
