@@ -63,7 +63,8 @@ class TransportDuplex:
             transport.write(data)
         if not self._writable.is_set():
             await self._writable.wait()
-            self._open()
+            if self._error is not None:
+                raise self._error
 
     def end(self) -> None:
         transport = self._transport

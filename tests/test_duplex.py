@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,18 +13,25 @@ from gateway.duplex import HIGH_WATER, DuplexProtocol, TransportDuplex
 
 @contextlib.asynccontextmanager
 async def pair() -> AsyncIterator[tuple[TransportDuplex, TransportDuplex]]:
-    """Two ends of one connection."""
+    """Two ends of one TCP connection."""
     loop = asyncio.get_running_loop()
-    ours, theirs = socket.socketpair()
-    made = [
-        (await loop.create_connection(DuplexProtocol, sock=sock))[1].duplex
-        for sock in (ours, theirs)
-    ]
+    accepted: asyncio.Future[TransportDuplex] = loop.create_future()
+
+    class Accepting(DuplexProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            accepted.set_result(self.duplex)
+
+    server = await loop.create_server(Accepting, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    _, ours = await loop.create_connection(DuplexProtocol, "127.0.0.1", port)
+    theirs = await accepted
+    server.close()
     try:
-        yield made[0], made[1]
+        yield ours.duplex, theirs
     finally:
-        for duplex in made:
-            duplex.abort()
+        ours.duplex.abort()
+        theirs.abort()
         await asyncio.sleep(0)
 
 
