@@ -11,12 +11,20 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient, parse, unique_keys
+from gateway.dialects.jsondoc import (
+    MAX_DEPTH,
+    JsonDocument,
+    dumps,
+    loads_lenient,
+    parse,
+    unique_keys,
+)
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -26,6 +34,7 @@ MAX_BATCH = 256
 MAX_ID = 1024
 """Characters of a string id."""
 
+_MOST_DIGITS = 1000
 _SAFE_INTEGER = (1 << 53) - 1
 _ENVELOPE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 
@@ -155,23 +164,63 @@ def _malformed(message: str) -> CallerError:
 # --- what a server sends ----------------------------------------------------------------------
 
 
-def read_answer(body: bytes | str) -> tuple[JsonDocument, list[Message]]:
-    """Read what a server sent: its messages, none where it is JSON of another shape.
+class NotJsonError(ValueError):
+    """What a server sent is no JSON in any parser's reading."""
 
-    Raises ValueError where it is no JSON.
+
+def read_answer(body: bytes | str) -> tuple[JsonDocument, list[Message]]:
+    """Read what a server sent: those of its parts that are messages.
+
+    Raises:
+        NotJsonError: it is none.
+        ValueError: it is, but nested more deeply than can be read.
     """
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-    root = loads_lenient(body)
-    document = JsonDocument(root, raw)
-    if not unique_keys(raw, root):
+    try:
+        root = loads_lenient(body)
+    except ValueError:
+        document = JsonDocument(root := _loads_as_others_do(raw), raw)
         document.touch()
+    else:
+        document = JsonDocument(root, raw)
+        if not unique_keys(raw, root):
+            document.touch()
     nodes = root if type(root) is list else [root]
-    if not all(type(node) is dict and not _PARTS.isdisjoint(node) for node in nodes):
-        return document, []
-    return document, [_lenient(node) for node in nodes]
+    return document, [_lenient(node) for node in nodes if is_message(node)]
 
 
 _PARTS = frozenset({"method", "result", "error"})
+
+
+def is_message(node: Any) -> bool:
+    """Whether something that a server sent can be taken for a message."""
+    return type(node) is dict and not _PARTS.isdisjoint(node)
+
+
+def _loads_as_others_do(raw: bytes) -> Any:
+    """Parse what some clients take for JSON: with a byte order mark, with NaN."""
+    try:
+        root = json.loads(raw.decode("utf-8-sig"), parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        raise NotJsonError(str(error)) from None
+    level = [root]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for node in level for inner in _inside(node)]
+        if not level:
+            return root
+    raise ValueError("nested too deeply")
+
+
+def _inside(node: Any) -> Iterable[Any]:
+    if type(node) is dict:
+        return node.values()
+    return node if type(node) is list else ()
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def _lenient(node: dict[str, Any]) -> Message:

@@ -21,8 +21,10 @@ class McpAnswer(Answer):
         reader = McpReader(document)
         for message in messages:
             reader.server_message(message.node, message.method)
-        if not messages:
-            reader.json(document.root, Surface.TOOL_RESULT, "body")
+        box = document.root if type(document.root) is list else [document.root]
+        for number, node in enumerate(box):
+            if not jsonrpc.is_message(node):
+                reader.leaves(box, number, Surface.TOOL_RESULT, "body")
         self.segments = reader.segments
         self.unscannable = reader.unscannable
         self._offers = reader.offers
@@ -77,16 +79,19 @@ class McpText(Answer):
 
 
 def read_body(body: bytes | str) -> Answer:
-    """Read what a server sent. Raises ValueError where it is neither JSON nor text."""
+    """Read what a server sent. Raises ValueError where it is neither JSON nor text, and for JSON
+    that is nested too deeply."""
     try:
         document, messages = jsonrpc.read_answer(body)
-    except ValueError:
+    except jsonrpc.NotJsonError:
         document = None
     if document is not None and type(document.root) in (dict, list):
         return McpAnswer(document, messages)
-    if isinstance(body, bytes):
-        return McpText(body.decode(), body)
-    return McpText(body, body.encode("utf-8", "surrogatepass"))
+    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    text = body if isinstance(body, str) else body.decode()
+    if "\0" in text:  # UTF-16, or no text at all
+        raise ValueError("not text")
+    return McpText(text, raw)
 
 
 def _is_named(tool: Any, names: frozenset[str]) -> bool:

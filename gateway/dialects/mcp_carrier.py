@@ -17,7 +17,7 @@ import orjson
 from gateway.dialects import jsonrpc
 
 _MARK = "portcullis/1/"
-_LONGEST = 4096
+_LONGEST = 8192
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def test_of_a_servers_double_key_the_caller_reads_what_the_rules_read() -> None:
     assert document.encode().count(b"result") == 1
 
 
-@pytest.mark.parametrize("value", [{"detail": "Not found"}, [1, 2], "no", [{"result": 1}, 7]])
+@pytest.mark.parametrize("value", [{"detail": "Not found"}, [1, 2], "no", [], [[{"result": 1}]]])
 def test_a_server_may_answer_what_is_no_json_rpc(value: Any) -> None:
     raw = json.dumps(value).encode()
     document, messages = read_answer(raw)
