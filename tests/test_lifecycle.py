@@ -411,6 +411,8 @@ default_tenant: local
         ({"listen": "127.0.0.1:8484"}, OPEN, {"OWN_KEY": "sk-1"}, False),
         ({"listen": "0.0.0.0:8484", "allow_anonymous": "true"}, OPEN, {"OWN_KEY": "sk-1"}, False),
         ({"listen": "0.0.0.0:8484"}, OPEN, {}, False),  # nothing to spend
+        ({"listen": "0.0.0.0:8484"}, OPEN + "forward_proxy: {}\n", {}, True),  # an open proxy
+        ({"listen": "127.0.0.1:8484"}, OPEN + "forward_proxy: {}\n", {}, False),
         (
             {"listen": "0.0.0.0:8484"},
             OPEN.replace("default_tenant: local", ""),

@@ -147,3 +147,16 @@ def test_callers_without_a_key_and_a_credential_are_warned_of() -> None:
     assert anonymous_credentials(PolicyFile.model_validate(open_door)) == ("openai",)
     keyed = document(upstreams=upstreams, default_tenant=None)
     assert anonymous_credentials(PolicyFile.model_validate(keyed)) == ()
+
+
+def test_a_forward_proxy_and_its_rules_are_nothing_without_each_other() -> None:
+    allow = {"kind": "egress", "allow": ["api.github.com"]}
+    assert "this rule never asked" in warned(rules(allow))
+    keyed = {"default_tenant": None, "forward_proxy": {}}
+    assert "every CONNECT is refused" in warned({**rules(), **keyed})
+    assert "every CONNECT is refused" not in warned({**rules(allow), **keyed})
+
+
+def test_an_open_proxy_is_warned_of() -> None:
+    allow = {"kind": "egress", "allow": ["*"]}
+    assert "--allow-anonymous" in warned({**rules(allow), "forward_proxy": {}})
