@@ -21,6 +21,7 @@ from gateway.config.openapi import is_name
 from gateway.config.rule_options import Strict
 from gateway.config.units import CountField, DollarsField, DurationField, shown
 from gateway.dialects.http_tool_path import PathTemplate
+from gateway.dialects.paths import model_of
 from gateway.upstream.tools import METHODS
 
 Provider = Literal["openai", "anthropic", "gemini", "ollama", "azure_openai", "mcp", "http"]
@@ -161,5 +162,14 @@ class Upstream(Strict):
     @field_validator("url")
     @classmethod
     def _base(cls, value: str, info: ValidationInfo) -> str:
-        """Paths are put behind it. Of an MCP server it is the whole address, to the last slash."""
-        return value if info.data.get("provider") == "mcp" else value.rstrip("/")
+        """Paths are put behind it. Of an MCP server it is the whole address, to the last slash.
+
+        A deployment in Azure's would answer whatever model a body names, past every rule.
+        """
+        provider = info.data.get("provider")
+        if provider == "azure_openai" and model_of(f"{urlsplit(value).path}/-/"):
+            raise ValueError(
+                "expected the URL of the resource, without a deployment: callers name it in "
+                "their path, where rules can read it"
+            )
+        return value if provider == "mcp" else value.rstrip("/")

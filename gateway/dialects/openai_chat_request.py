@@ -20,7 +20,7 @@ from gateway.dialects.openai_chat_fields import (
 )
 from gateway.dialects.openai_chat_tools import TOOL_FIELDS, ToolList, searches_online
 from gateway.dialects.paths import model_of
-from gateway.dialects.reading import Reader, byte_length, mapping, string
+from gateway.dialects.reading import Reader, asked_number, byte_length, mapping, string
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -61,6 +61,11 @@ _NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
 """Models that take `max_completion_tokens` only; `max_tokens` is a 400 for them (the API's own
 answer: "Unsupported parameter: 'max_tokens' is not supported with this model")."""
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+PREDICT = "n_predict"
+"""llama.cpp's own field for a cap of the output. There it wins over the others (its server's
+README), elsewhere it says nothing."""
 
 
 class NameSegment(Segment):
@@ -116,9 +121,10 @@ class ChatCall(Call):
         limit = older if type(older) is int else None
         if type(newer) is int:
             limit = newer if limit is None else max(newer, limit)
+        if PREDICT in root:
+            limit = with_predict(limit, root[PREDICT])
         self.max_output = limit
-        choices = root.get("n")
-        self.choices = choices if type(choices) is int and choices > 0 else 1
+        self.choices = max(1, asked_number(root["n"])) if "n" in root else 1
         if not _NAMING.isdisjoint(root):
             metadata = mapping(root.get("metadata"))
             names = (metadata.get("user_id"), root.get("user"), root.get("safety_identifier"))
@@ -311,6 +317,8 @@ class ChatCall(Call):
         fields = [f for f in ("max_completion_tokens", "max_tokens") if root.get(f) is not None]
         if not fields:
             fields = ["max_completion_tokens" if _NEW_LIMIT.match(self.model) else "max_tokens"]
+        if PREDICT in root:
+            fields.append(PREDICT)
         for name in fields:
             root[name] = tokens
         self.max_output = tokens
@@ -356,6 +364,13 @@ class ChatCall(Call):
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
+
+
+def with_predict(limit: int | None, predict: Any) -> int | None:
+    """The cap of a request that has `n_predict` too: the larger, None where one sets none."""
+    if limit is None or type(predict) is not int or predict < 0:
+        return None
+    return max(limit, predict)
 
 
 def _last_answer(messages: list[Any]) -> int:

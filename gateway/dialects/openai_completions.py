@@ -22,10 +22,11 @@ from gateway.dialects.base import (
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_chat_fields import drop_repeats, read_extra
+from gateway.dialects.openai_chat_request import PREDICT, with_predict
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
 from gateway.dialects.paths import model_of
-from gateway.dialects.reading import Reader, byte_length, string
+from gateway.dialects.reading import Reader, asked_number, byte_length, string
 from gateway.message import Headers, Request
 
 PER_REQUEST = 64
@@ -99,8 +100,10 @@ class CompletionsCall(JsonCall):
         self.stream = bool(root.get("stream"))
         limit = root.get("max_tokens")
         self.max_output = limit if type(limit) is int else None
-        asked = [each for each in (root.get("n"), root.get("best_of")) if type(each) is int]
-        self.choices = max([1, *asked]) * self._prompts  # all of `best_of` are charged for
+        if PREDICT in root:
+            self.max_output = with_predict(self.max_output, root[PREDICT])
+        asked = max(1, asked_number(root.get("n")), asked_number(root.get("best_of")))
+        self.choices = asked * self._prompts  # all of `best_of` are charged for
         self.user_id = string(root.get("user"))
 
     def _read_prompt(self, reader: Reader) -> None:
@@ -139,6 +142,8 @@ class CompletionsCall(JsonCall):
 
     def set_max_output(self, tokens: int) -> None:
         self._root["max_tokens"] = tokens
+        if PREDICT in self._root:
+            self._root[PREDICT] = tokens
         self.max_output = tokens
         self._document.touch()
 

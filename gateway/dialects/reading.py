@@ -228,6 +228,19 @@ def whole_number(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
+def asked_number(value: Any) -> int:
+    """How many a caller asks for, as a server may read it: some take `"5"` and 5.0 for 5. 0 for
+    anything else."""
+    if type(value) is str and len(value) < 20:
+        try:
+            value = float(value)
+        except ValueError:
+            return 0
+    if type(value) is float:
+        value = int(value) if abs(value) < 1e15 else 0  # NaN compares false too
+    return value if type(value) is int and value > 0 else 0
+
+
 def string(value: Any) -> str:
     return value if type(value) is str else ""
 

@@ -96,3 +96,11 @@ def test_a_document_is_a_file(written: str) -> None:
     assert upstream(openapi="api/notes.yaml").openapi == "api/notes.yaml"
     with pytest.raises(ValidationError, match="beside the policy"):
         upstream(openapi=written)
+
+
+@pytest.mark.parametrize("path", ["/openai/deployments/dear", "/openai/%64eployments/dear/"])
+def test_a_deployment_stands_in_the_callers_path_not_in_the_url(path: str) -> None:
+    with pytest.raises(ValidationError, match="without a deployment"):
+        Upstream(provider="azure_openai", url=f"https://res.openai.azure.com{path}")
+    assert Upstream(provider="azure_openai", url="https://res.openai.azure.com/").url
+    assert Upstream(provider="openai", url=f"https://example.org{path}").url

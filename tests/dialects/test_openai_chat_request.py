@@ -251,6 +251,7 @@ def test_a_deployment_in_the_path_answers_whatever_model_the_body_names() -> Non
         ({"model": "gpt-5-nano"}, {"max_completion_tokens": 9}),
         ({"model": "openai/o3-mini"}, {"max_completion_tokens": 9}),
         ({"model": "llama3"}, {"max_tokens": 9}),
+        ({"model": "llama3", "n_predict": 99}, {"max_tokens": 9, "n_predict": 9}),
         ({"model": "o3", "max_tokens": 99}, {"max_tokens": 9}),
         (
             {"max_tokens": 99, "max_completion_tokens": 50},
@@ -264,7 +265,8 @@ def test_an_output_cap_goes_where_the_model_takes_it(
     made = call(**fields)
     made.set_max_output(9)
     body = sent(made)
-    assert {key: value for key, value in body.items() if key.startswith("max_")} == expected
+    caps = ("max_", "n_predict")
+    assert {key: value for key, value in body.items() if key.startswith(caps)} == expected
     assert made.max_output == 9
 
 
@@ -372,3 +374,23 @@ def only_under(node: Any, names: set[str]) -> bool:
     if isinstance(node, list):
         return all(only_under(value, names) for value in node)
     return "MARK" not in str(node)
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({"max_tokens": 10, "n_predict": 5}, 10),
+        ({"max_tokens": 10, "n_predict": 50}, 50),
+        ({"max_tokens": 10, "n_predict": -1}, None),
+        ({"n_predict": 5}, None),
+    ],
+)
+def test_a_server_s_own_cap_does_not_lift_the_one_that_rules_know(
+    fields: dict[str, Any], limit: int | None
+) -> None:
+    assert call(**fields).max_output == limit
+
+
+@pytest.mark.parametrize(("asked", "choices"), [(3, 3), ("3", 3), (3.0, 3), (0, 1), (None, 1)])
+def test_answers_are_counted_as_a_lenient_server_would(asked: Any, choices: int) -> None:
+    assert call(n=asked).choices == choices

@@ -115,6 +115,8 @@ def test_suffix_stop_and_unknown_fields_are_read() -> None:
         ({"prompt": [1, 2, 3]}, 1),
         ({"prompt": [[1, 2], [3]]}, 2),
         ({"n": "many"}, 1),
+        ({"n": "3"}, 3),
+        ({"best_of": 4.0}, 4),
     ],
 )
 def test_all_answers_that_will_be_charged_for_are_counted(
@@ -129,6 +131,11 @@ def test_the_output_is_capped_in_its_field() -> None:
     made.set_max_output(10)
     assert orjson.loads(made.encode())["max_tokens"] == 10
     assert call().max_output is None
+    twice = call(max_tokens=500, n_predict=900)
+    assert twice.max_output == 900
+    twice.set_max_output(10)
+    sent = orjson.loads(twice.encode())
+    assert (sent["max_tokens"], sent["n_predict"]) == (10, 10)
 
 
 def test_usage_is_asked_for_where_a_stream_would_not_tell() -> None:

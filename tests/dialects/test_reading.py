@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from gateway.dialects.base import Surface
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.reading import (
     Reader,
+    asked_number,
     byte_length,
     mapping,
     objects,
@@ -138,3 +140,25 @@ def test_shapes_that_are_not_there_are_empty() -> None:
         0,
         3,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (5, 5),
+        ("5", 5),
+        (5.0, 5),
+        (" 5 ", 5),
+        ("5e0", 5),
+        ("many", 0),
+        ("nan", 0),
+        ("inf", 0),
+        (float("1e300"), 0),
+        (-5, 0),
+        (None, 0),
+        ([5], 0),
+        (True, 0),
+    ],
+)
+def test_a_number_is_what_a_lenient_server_may_take_for_one(value: object, number: int) -> None:
+    assert asked_number(value) == number

@@ -45,6 +45,7 @@ PLACES = 200
 
 ASKED: dict[str, dict[str, Any]] = {
     "openai_chat": {"messages": [{"role": "user", "content": "hi"}]},
+    "openai_completions": {"prompt": "hi"},
     "openai_responses": {"input": "hi"},
     "anthropic_messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
     "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
