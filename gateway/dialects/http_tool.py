@@ -42,6 +42,8 @@ from gateway.verdict import Reason
 AMBIGUOUS = "\0"
 """Stands for the name of a tool, where a path may be that of two; no tool is named so."""
 
+_PATHS = frozenset({"x-original-url", "x-rewrite-url"})
+_OVERRIDES = _PATHS | {"x-http-method-override", "x-http-method", "x-method-override"}
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
@@ -65,6 +67,7 @@ class HttpTool:
         self._target = target
 
     def decode(self, request: Request, body: bytes) -> Call:
+        check_overrides(request)
         if self._tool == AMBIGUOUS:
             raise CallerError(
                 Reason.PATH_AMBIGUOUS,
@@ -74,6 +77,9 @@ class HttpTool:
             )
         target = ToolTarget(self._target or request.target, self._template)
         read = read_request(body, request.headers.get("content-type"))
+        for pairs in (target.query, read.document):
+            if isinstance(pairs, PairsDocument) and pairs.names_method(request.method):
+                raise _overridden("`_method`")
         return HttpToolCall(self._tool, request.method, target, read)
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
@@ -97,6 +103,27 @@ class HttpTool:
                 values = (limit.limit, limit.remaining, math.ceil(limit.reset))
                 return Headers(zip(_LIMIT_HEADERS, map(str, values), strict=True))
         return Headers()
+
+
+def check_overrides(request: Request) -> None:
+    """Refuse headers by which frameworks take another method or path than those of the request
+    (Rails, Symfony, ASP.NET and IIS do): the tool would not be the one that was judged.
+
+    Raises:
+        CallerError: PATH_AMBIGUOUS.
+    """
+    if request.headers.has_any(_OVERRIDES):
+        for name, value in request.headers.all(_OVERRIDES):
+            if name in _PATHS or value.strip().upper() != request.method.upper():
+                raise _overridden(f"the header {name}")
+
+
+def _overridden(what: str) -> CallerError:
+    return CallerError(
+        Reason.PATH_AMBIGUOUS,
+        f"This request names another method or path in {what}. Nothing was sent to the tool. Send "
+        "the method and path that are meant.",
+    )
 
 
 class ToolTarget(JsonDocument):

@@ -17,6 +17,8 @@ from gateway.verdict import Reason
 MOST_PAIRS = 10_000
 """Pairs of one query or form: what has more was not written for a tool."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "LINK", "UNLINK"})
+
 
 class PairsDocument(JsonDocument):
     """The pairs of a query or a form. `root` is a list of `[name, value]`; a pair without `=` has
@@ -51,6 +53,17 @@ class PairsDocument(JsonDocument):
             if len(pair) > 1:
                 found += segments_of(self, pair, 1, surface, place)
         return found
+
+    def names_method(self, method: str) -> bool:
+        """Whether a pair asks the server to take the request for one of another method, in the way
+        that Rails, Laravel and Symfony read forms."""
+        return any(
+            len(pair) > 1
+            and pair[0].strip().lower() == "_method"
+            and (asked := pair[1].strip().upper()) in _METHODS
+            and asked != method.upper()
+            for pair in self.root
+        )
 
     @property
     def text(self) -> str:

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - A body that is not touched is its own bytes; a touched one is written in its own charset.
-- What a reader of the text would see is seen: JSON's escapes and hidden duplicates, and the
-  entities of markup that stand for plain letters.
+- What a reader of the text would see is seen: JSON's escapes and hidden duplicates, and entities
+  of markup and escapes of scripts that stand for plain letters.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _WIDE = re.compile(r"utf-(?:16|32)(?:-[lb]e)?|gb\w+|big5\w*|shift_jis\w*|cp9\d\d
 _LINE = re.compile(r"[^\n]+\n?|\n")
 _BOM = "\ufeff"
 _ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});?")
-_MARKUP = frozenset("<>&\"'\u00a0")
-"""Characters that have a meaning of their own in markup: their entities stay."""
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_MARKUP = frozenset("<>&\"'`\\\u00a0")
+"""Characters with a meaning of their own in markup or scripts: how they are written stays."""
 
 MOST_LINES = 200_000
 """Lines of one NDJSON body that are read one by one; a longer one is read as one text."""
@@ -80,8 +81,9 @@ class TextDocument(JsonDocument):
         return self.text.encode(self._codec, "replace")
 
 
-class MarkupSegment(Segment):
-    """A text with the entities undone that stand for plain characters: still the same markup."""
+class PlainSegment(Segment):
+    """A text with the entities and escapes undone that stand for plain characters: still the same
+    markup, and the same script (JSON in a call of JSONP, JSON behind a prefix)."""
 
     __slots__ = ()
 
@@ -139,16 +141,21 @@ def segments_of(
     if not text.strip():
         return []
     found = [Segment(document, holder, key, text, surface, place)]
-    if "&" in text:
-        plain = _ENTITY.sub(_undo, text)
+    if "&" in text or "\\" in text:
+        plain = _ESCAPE.sub(_undo_escape, _ENTITY.sub(_undo_entity, text))
         if plain != text:
-            found.append(MarkupSegment(document, holder, key, plain, surface, place))
+            found.append(PlainSegment(document, holder, key, plain, surface, place))
     return found
 
 
-def _undo(found: re.Match[str]) -> str:
+def _undo_entity(found: re.Match[str]) -> str:
     char = html.unescape(found.group())
     return found.group() if _MARKUP.intersection(char) else char
+
+
+def _undo_escape(found: re.Match[str]) -> str:
+    char = chr(int(found[1] or found[2], 16))
+    return char if char.isprintable() and char not in _MARKUP else found.group()
 
 
 def _scalar(text: str) -> str | None:

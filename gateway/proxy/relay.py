@@ -317,7 +317,9 @@ def _is_unread(exchange: Exchange, pipeline: Pipeline) -> bool:
         return True
     if call.billable or call.rewrites_answer:
         return False
-    return pipeline.guard(exchange).rules.idle
+    rules = pipeline.guard(exchange).rules
+    # What an HTTP tool gives holds no calls: of the rules only those on content look at it.
+    return rules.idle or (call.dialect == "http_tool" and not rules.content.rules)
 
 
 def _framing(call: Call, answer: UpstreamReply) -> Framing | None:

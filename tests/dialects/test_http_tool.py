@@ -69,6 +69,35 @@ def test_a_path_that_may_be_two_tools_is_refused() -> None:
     assert caught.value.reason is Reason.PATH_AMBIGUOUS
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("x-http-method", "put"),
+        ("X-Method-Override", "PATCH"),
+        ("X-Original-URL", "/notes"),
+        ("X-Rewrite-URL", "/admin"),
+    ],
+)
+def test_another_method_or_path_in_a_header_is_refused(header: str, value: str) -> None:
+    request = Request("POST", "/notes", Headers([(header, value)]))
+    with pytest.raises(CallerError) as caught:
+        HttpTool("note", None, "/notes").decode(request, b"")
+    assert caught.value.reason is Reason.PATH_AMBIGUOUS
+    same = Request("POST", "/notes", Headers([("X-HTTP-Method-Override", "post")]))
+    HttpTool("note", None, "/notes").decode(same, b"")
+
+
+def test_another_method_in_a_field_is_refused() -> None:
+    form = "application/x-www-form-urlencoded"
+    for target, body in (("/notes?_method=DELETE", b""), ("/notes", b"a=1&_Method=delete")):
+        with pytest.raises(CallerError) as caught:
+            decode(target, body, form)
+        assert caught.value.reason is Reason.PATH_AMBIGUOUS
+    for target, body in (("/notes?_method=POST", b""), ("/notes", b"_method=card&_method")):
+        decode(target, body, form)
+
+
 def test_what_is_rewritten_goes_back_into_its_own_place() -> None:
     call = redact(
         decode("/notes/a%20secret/x?b=%41&q=secret", b'{"t" : "ok"}', path="/notes/{id}/x")

@@ -111,6 +111,20 @@ def test_entities_that_markup_needs_stay_when_others_are_undone() -> None:
     assert changed == "<a>&lt;b&gt; &amp;amp; &quot;&#38;&nbsp;x &unknown; &#60;</a>"
 
 
+@pytest.mark.parametrize(
+    "body", ["cb({'a': 's\\u0065cret'})", ')]}\',\n{"a": "s\\x65cret"}', 'a: "\\u0073ecret"']
+)
+def test_escapes_of_scripts_hide_no_letters(body: str) -> None:
+    assert replaced(body.encode(), "secret", "x").decode() == (
+        body.replace("s\\u0065cret", "x").replace("s\\x65cret", "x").replace("\\u0073ecret", "x")
+    )
+
+
+def test_escapes_that_a_script_needs_stay() -> None:
+    body = "cb('\\u0027 \\x5c \\u000a \\ud83d s\\u0065cret')"
+    assert replaced(body.encode(), "secret", "x") == b"cb('\\u0027 \\x5c \\u000a \\ud83d x')"
+
+
 def test_a_changed_text_is_written_in_its_own_charset() -> None:
     assert replaced("é secret".encode("latin-1"), "secret", "ü", "latin-1") == "é ü".encode(
         "latin-1"

@@ -203,6 +203,18 @@ def test_lines_of_json_are_read_as_they_come(start: Start) -> None:
     assert get(bench, "/search/x").body == b'{"a":1}\n{"a":"<CREDIT_CARD>"}\n'
 
 
+def test_an_answer_that_no_rule_reads_may_be_as_large_as_it_likes(tmp_path: Path) -> None:
+    with Upstream(lambda got: answer(b"x" * 5000)) as upstream:
+        rules = {"kind": "tools", "deny": ["slow"]}, SPENDS
+        file = policy(upstream.url, *rules, limits={"max_answer": "4kB"})
+        file["upstreams"]["tools"] = {"provider": "http", "url": upstream.url, "tools": TOOLS}
+        with LocalGateway(tmp_path, file) as gateway:
+            reply = call(gateway.base, "/tools/search/x", method="GET")
+            assert reply.body == b"x" * 5000
+            record = gateway.record(reply.get("x-portcullis-id"))
+    assert (record["outcome"], record["cost_nanodollars"]) == ("answered", 250_000_000)
+
+
 def test_an_answer_larger_than_is_read_is_a_clear_error(tmp_path: Path) -> None:
     with Upstream(lambda got: answer(b"x" * 5000)) as upstream:
         file = policy(upstream.url, {"kind": "secrets"}, limits={"max_answer": "4kB"})
