@@ -45,12 +45,13 @@ class AnswerRules:
     Attributes:
         idle: no rule looks at answers at all.
         only_look: none of them may change or stop anything.
-        may_stop: a rule may end a stream, so that its opening waits for the first content.
+        may_stop: a rule may end a stream of some dialect.
         hold_calls: a rule may take out or change a tool call, so that calls are held back.
     """
 
     __slots__ = (
         "_rules",
+        "_stopping",
         "content",
         "hold_calls",
         "idle",
@@ -69,13 +70,23 @@ class AnswerRules:
         self.hold_calls = any(not rule.shadow for rule in self.tools) or bool(
             self.holders(Surface.TOOL_CALL, readonly=False)
         )
-        self.may_stop = any(
-            not rule.shadow and rule.unscannable == "block" for rule in content.rules
-        ) or any(
-            surface is not Surface.TOOL_CALL and self.holders(surface, readonly=False)
+        self._stopping = frozenset(
+            surface
+            for rule in content.rules
+            if not rule.shadow and rule.unscannable == "block"
+            for surface in rule.surfaces
+        ) | frozenset(
+            surface
             for surface in Surface
+            if surface is not Surface.TOOL_CALL and self.holders(surface, readonly=False)
         )
+        self.may_stop = bool(self._stopping)
         self.only_look = not self.hold_calls and not self.may_stop
+
+    def may_stop_on(self, surfaces: frozenset[Surface]) -> bool:
+        """Whether a rule may end a stream with these surfaces, so that its opening waits for the
+        first content."""
+        return not self._stopping.isdisjoint(surfaces)
 
     def bound(self, exchange: Exchange) -> AnswerRules:
         """These rules as they hold for the answer of one call."""
@@ -113,6 +124,11 @@ class AnswerGuard:
         self._found: dict[tuple[ContentRule, Action], tuple[Surface, Counter[str]]] = {}
         self._failed: set[ContentRule] = set()
         self._too_long: set[tuple[ContentRule, Surface]] = set()
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a rule may end this answer's stream."""
+        return self.rules.may_stop_on(call_of(self.exchange).answer_surfaces)
 
     # --- text of a stream ---
 

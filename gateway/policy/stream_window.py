@@ -65,7 +65,7 @@ class StreamWindow:
         self._texts: dict[str, TextLane] = {}
         self._calls: dict[str, CallLane] = {}
         self._queue = FrameQueue()
-        self._opening: list[Frame] | None = [] if guard.rules.may_stop else None
+        self._opening: list[Frame] | None = [] if guard.may_stop else None
         self._cut: TextLane | None = None  # the lane in which a block fell
         self._unread: set[tuple[str, str]] = set()
         self._kept = 0  # characters of arguments of calls that are being assembled

@@ -68,6 +68,15 @@ def test_rules_are_sorted_out_by_what_they_may_do() -> None:
     assert not rules(bad(BLOCK, surfaces=["tool_call"])).may_stop
 
 
+def test_only_rules_on_what_an_answer_can_have_make_its_opening_wait() -> None:
+    answers = frozenset({Surface.OUTPUT, Surface.TOOL_CALL})
+    assert rules(bad(BLOCK, surfaces=["output"])).may_stop_on(answers)
+    assert not rules(bad(BLOCK, surfaces=["user"])).may_stop_on(answers)
+    assert rules(bad(FLAG, unscannable="block")).may_stop_on(answers)
+    assert not rules(bad(FLAG, unscannable="block", surfaces=["user"])).may_stop_on(answers)
+    assert rules(bad(BLOCK, surfaces=["tool_result"])).may_stop_on(answers | {Surface.TOOL_RESULT})
+
+
 def test_signed_text_is_held_only_for_rules_that_block() -> None:
     some = rules(bad(REWRITE), bad(BLOCK), bad(FLAG))
     assert len(some.holders(Surface.REASONING, readonly=False)) == 2
