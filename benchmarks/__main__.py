@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import load, report, stations
+from benchmarks import load, report, stations, streams
 from benchmarks.contenders import CONTENDERS, PATH, Contender, Place, Running, start_upstream
 from benchmarks.processes import CannotStart
 
@@ -30,12 +30,14 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=float, default=4, help="of each run at full load (4)")
-    names = ",".join(contender.name for contender in CONTENDERS)
-    parser.add_argument("--only", default=names, help=f"who takes part, of {names}")
+    names = list(dict.fromkeys(each.name for each in (*CONTENDERS, *streams.STREAMERS)))
+    told = ", ".join(names)
+    parser.add_argument("--part", choices=("all", "requests", "streams"), default="all")
+    parser.add_argument("--only", default=",".join(names), help=f"who takes part, of {told}")
     chosen = parser.parse_args(argv)
     chosen.only = chosen.only.split(",")
-    if unknown := set(chosen.only) - set(names.split(",")):
-        parser.error(f"nobody is called {', '.join(sorted(unknown))}; there are {names}")
+    if unknown := set(chosen.only) - set(names):
+        parser.error(f"nobody is called {', '.join(sorted(unknown))}; there are {told}")
     return chosen
 
 
@@ -91,8 +93,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (os.cpu_count() or 1) < 2:
         print("two cores are needed: one for the proxy, one for the rest", file=sys.stderr)
         return 2
+    code = 0
+    with tempfile.TemporaryDirectory(prefix="portcullis-bench-") as folder:
+        print(describe(), flush=True)
+        if options.part != "streams":
+            code = requests(Path(folder), options)
+        if options.part != "requests":
+            part = Path(folder) / "streams"
+            part.mkdir()
+            code = max(code, streams.run(part, options.rounds, options.only))
+    return code
+
+
+def requests(folder: Path, options: argparse.Namespace) -> int:
+    """The part about whole answers."""
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portcullis-bench-")))
         place = Place(folder)
         scripts = {varied: load.write_script(folder, varied=varied) for varied in (False, True)}
         try:
@@ -115,7 +130,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             script = scripts[contender.varied]
             load.run(running.url, script, connections=CONNECTIONS, seconds=2, seed=1)  # warm up
             taking_part.append((contender, running, report.Result(contender.name, contender.title)))
-        print(describe(), flush=True)
         seed = int(time.time())
         for number in range(options.rounds):
             for contender, running, result in taking_part:

@@ -1,7 +1,8 @@
 """A bare, tuned aiohttp proxy: what a gateway on aiohttp costs before it does anything.
 
 Low-level server on uvloop; no access log, no decompression, no automatic headers, bodies as bytes,
-no limit on connections. `python -m benchmarks.bare_aiohttp PORT UPSTREAM_URL`.
+no limit on connections. A stream of events is read event by event, each parsed as JSON, and written
+as it came. `python -m benchmarks.bare_aiohttp PORT UPSTREAM_URL`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import sys
 
 import aiohttp
+import orjson
 import uvloop
 from aiohttp import web
 from yarl import URL
@@ -48,6 +50,25 @@ async def serve(port: int, upstream: str) -> None:
     def address(raw_path: str) -> URL:
         return URL(upstream + raw_path, encoded=True)
 
+    async def relay(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, reason=answer.reason)
+        for key, value in answer.headers.items():
+            if key.lower() not in TO_CALLER:
+                response.headers[key] = value
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        buffer = b""
+        async for piece in answer.content.iter_any():
+            *events, buffer = (buffer + piece).split(b"\n\n")
+            for event in events:
+                data = event[event.find(b"data: ") + 6 :]
+                if data != b"[DONE]":
+                    orjson.loads(data)
+            if events:
+                await response.write(b"\n\n".join([*events, b""]))
+        await response.write_eof(buffer)
+        return response
+
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in TO_UPSTREAM]
@@ -58,6 +79,8 @@ async def serve(port: int, upstream: str) -> None:
             headers=headers,
             allow_redirects=False,
         ) as answer:
+            if answer.content_type == "text/event-stream":
+                return await relay(request, answer)
             content = await answer.read()
             response = web.Response(status=answer.status, reason=answer.reason, body=content)
             for key, value in answer.headers.items():

@@ -20,7 +20,7 @@ LITELLM = "litellm[proxy]==1.106.2"
 LITELLM_VENV = ROOT / ".bench" / "litellm"
 PATH = "/v1/chat/completions"
 # The policies of the benchmark name upstream by this address; a copy gets the port that is free.
-POLICY_UPSTREAM = "http://127.0.0.1:8999"
+POLICY_UPSTREAMS = ("http://127.0.0.1:8999", "https://api.openai.com", "https://api.anthropic.com")
 
 NGINX = """
 daemon off;
@@ -185,7 +185,10 @@ def start_gateway(place: Place, name: str, policies: str) -> Running:
     folder = place.folder / name
     folder.mkdir()
     policy = folder / policies
-    policy.write_text(source.read_text().replace(POLICY_UPSTREAM, place.upstream))
+    text = source.read_text()
+    for address in POLICY_UPSTREAMS:
+        text = text.replace(address, place.upstream)
+    policy.write_text(text)
     port, probes = free_port(), free_port()
     command = [
         *(str(program_file), "serve", "--policies", str(policy), "--admin", "off"),
