@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl
 
 from gateway.dialects import gemini_errors
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit
+from gateway.dialects.empty_call import EmptyCall
 from gateway.dialects.gemini_answer import GeminiAnswer
+from gateway.dialects.gemini_batch import GeminiBatch, GeminiBatchAnswer
 from gateway.dialects.gemini_embeddings import EmbedAnswer, EmbedCall
 from gateway.dialects.gemini_paths import read_path
 from gateway.dialects.gemini_request import GeminiCall
@@ -27,8 +29,12 @@ class Gemini:
 
     def decode(self, request: Request, body: bytes) -> Call:
         """Raises CallerError where the body is no JSON object that can be read one way."""
+        if request.method.upper() == "GET":
+            return EmptyCall(self.name, body, results=True)
         path = read_path(request.path, plain_path(request.path))
         document = parse_object(body)
+        if path.operation == "batch":
+            return GeminiBatch(document, path)
         if path.operation == "embeddings":
             return EmbedCall(document, path)
         return GeminiCall(document, path, readable=_is_json(request.target))
@@ -36,6 +42,8 @@ class Gemini:
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body is not what was asked for."""
         document = parse_answer(body)
+        if call.operation in ("batch", "retrieve"):
+            return GeminiBatchAnswer(document)
         if call.operation == "embeddings":
             return EmbedAnswer(document)
         return GeminiAnswer(document)

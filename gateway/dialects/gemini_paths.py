@@ -24,6 +24,7 @@ METHODS = {
 """What is asked for, by the word behind the colon, in lower case."""
 
 _CALL = re.compile(r"/(models|tunedmodels|dynamic|endpoints)/([^/:]+):([a-z]+)$")
+_KEPT = re.compile(r"/v1(?:alpha|beta)?1?/batches(?:/[^/:]+)?$")
 _CACHE = re.compile(r"/cachedcontents(?:/[^/:]+)?$")
 _PUBLISHER = re.compile(r"/publishers/([^/]+)/models/", re.IGNORECASE)
 
@@ -49,6 +50,11 @@ def is_gemini(plain: str) -> bool:
     """Whether a plain path (see `dialects/paths.py`) is one that this dialect reads."""
     found = _CALL.search(plain)
     return (found is not None and found[3] in METHODS) or _CACHE.search(plain) is not None
+
+
+def is_kept(plain: str) -> bool:
+    """Whether a GET of a plain path gives back answers that were made earlier: a batch."""
+    return _KEPT.search(plain) is not None
 
 
 def read_path(path: str, plain: str) -> GeminiPath:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from gateway.dialects.gemini_paths import is_gemini
+from gateway.dialects.gemini_paths import is_gemini, is_kept
 
 _DIALECTS = {
     "/chat/completions": "openai_chat",
@@ -106,6 +106,8 @@ def dialect_for(provider: str, method: str, path: str) -> str:
     if _THREAD.search(plain):
         return "opaque"
     if verb == "GET":
+        if provider == "gemini" and is_kept(plain):
+            return "gemini"
         return _kept(provider, verb, plain)
     if provider == "gemini" and is_gemini(plain):
         return "gemini"

@@ -22,19 +22,22 @@ Value = bool | int | float | str
 _NOT_FORCED = frozenset(
     {"model", "models", "messages", "input", "instructions", "system", "tools", "stream", "n"}
     | {"max_tokens", "max_completion_tokens", "max_output_tokens"}
+    | {"contents", "systemInstruction", "generationConfig", "cachedContent", "toolConfig"}
+    | {"system_instruction", "generation_config", "cached_content", "tool_config"}
+    | {"maxOutputTokens", "candidateCount", "candidate_count"}
 )
 
 # A provider refuses fields that it does not have, so these go only where the dialect has them.
 _HAVE_FIELD = {
-    "store": frozenset({"openai_chat", "openai_responses"}),
+    "store": frozenset({"openai_chat", "openai_responses", "gemini"}),
     "background": frozenset({"openai_responses"}),
     "truncation": frozenset({"openai_responses"}),
     "parallel_tool_calls": frozenset({"openai_chat", "openai_responses"}),
-    "service_tier": frozenset({"openai_chat", "openai_responses", "anthropic_messages"}),
+    "service_tier": frozenset({"openai_chat", "openai_responses", "anthropic_messages", "gemini"}),
     "safety_identifier": frozenset({"openai_chat", "openai_responses"}),
     "reasoning_effort": frozenset({"openai_chat"}),
-    "seed": frozenset({"openai_chat", "openai_completions", "ollama"}),
-    "top_k": frozenset({"anthropic_messages", "ollama"}),
+    "seed": frozenset({"openai_chat", "openai_completions", "ollama", "gemini"}),
+    "top_k": frozenset({"anthropic_messages", "ollama", "gemini"}),
     "inference_geo": frozenset({"anthropic_messages"}),
 }
 

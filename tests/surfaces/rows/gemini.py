@@ -121,6 +121,22 @@ ROW = Row(
                     {"model": "models/gemini-2.5-flash", "contents": [{"parts": [{"text": PROBE}]}]}
                 ),
             ),
+            "batched": Asked(
+                f"{MODEL}:batchGenerateContent",
+                body(
+                    {
+                        "batch": {
+                            "input_config": {
+                                "requests": {
+                                    "requests": [
+                                        {"request": {"contents": [{"parts": [{"text": PROBE}]}]}}
+                                    ]
+                                }
+                            }
+                        }
+                    }
+                ),
+            ),
             "vertex": Asked(
                 "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-pro"
                 ":generateContent",
@@ -167,6 +183,20 @@ ROW = Row(
                 {"text": "Yes"}, citationMetadata={"citationSources": [{"title": PROBE}]}
             ),
             "why it ended": answered({"text": "No"}, finishMessage=PROBE),
+            "of a batch": Told(
+                Asked("/v1beta/batches/b1", method="GET", content_type=""),
+                body(
+                    {
+                        "response": {
+                            "inlinedResponses": {
+                                "inlinedResponses": [
+                                    {"response": candidate([{"text": PROBE}], "STOP")}
+                                ]
+                            }
+                        }
+                    }
+                ),
+            ),
         },
         Surface.TOOL_CALL: {"args": answered(CALL), "code": answered(CODE)},
         Surface.TOOL_RESULT: {
