@@ -2,8 +2,9 @@
 
 The recognizer is code, not a pattern: libphonenumber cuts candidates out of a text with one
 regular expression, then tries to read each as a number of each region, which takes a tenth of a
-millisecond a time. Here the candidates are cut once for all regions, and a region is asked only
-about those that have digits enough for it. Reading them is left to libphonenumber.
+millisecond a time. Here the candidates are cut once for all regions, a region is asked only about
+those that have digits enough for it, and what it could not read once it is not asked again.
+Reading them is left to libphonenumber.
 
 Facts used, all checked by tests against libphonenumber's metadata:
 - No country has numbers of fewer than four digits behind its country code.
@@ -15,6 +16,7 @@ Facts used, all checked by tests against libphonenumber's metadata:
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -22,8 +24,9 @@ from typing import Any
 from phonenumbers import phonenumbermatcher, phonenumberutil
 from phonenumbers.phonenumbermatcher import PhoneNumberMatcher
 
-from gateway.detectors.matcher import Pattern
+from gateway.detectors.matcher import Expression, Pattern, derive, encode
 from gateway.detectors.presidio_loader import core
+from gateway.detectors.regex_tree import ANYTHING, loosen
 
 # libphonenumber's VALID_PUNCTUATION (phonenumberutil.py), as often as it may stand in a row.
 _BETWEEN = (
@@ -38,6 +41,13 @@ LEAST_DIGITS = {"US": 10, "GB": 7, "DE": 6, "FR": 9, "IL": 7, "IN": 8, "CA": 7, 
 
 _CANDIDATE = phonenumbermatcher._PATTERN
 _SECOND_NUMBER = phonenumberutil._SECOND_NUMBER_START_PATTERN
+
+
+_HELD = re.compile(
+    "[" + re.escape("".join(sorted(set(_CANDIDATE.pattern)))) + r"\d\u2010-\u2015\uff0d-\uff0f]",
+    re.IGNORECASE,
+)
+"""Every character that a candidate can hold (those of its expression), and some more."""
 
 
 def _digits(count: int) -> str:
@@ -69,6 +79,13 @@ def patterns(regions: Iterable[str]) -> list[Pattern]:
     return [Pattern(part, int(_CANDIDATE.flags) & re.IGNORECASE, grows) for part in parts]
 
 
+MOST_MISSES = 65_536
+"""Candidates that are remembered as no number of a region. Each is a hash: no text is kept."""
+
+_BEHIND = 3
+"""Characters behind a candidate that libphonenumber looks at (`:30` makes a time of it)."""
+
+
 class QuickPhone:
     """Stands in for a `PhoneRecognizer`, or for one of South Africa's: same entity, score and
     spans. Numbers count that start at `begin` or behind it."""
@@ -82,18 +99,21 @@ class QuickPhone:
         self._leniency = recognizer.leniency
         self._recognizer = recognizer
         self._classified = hasattr(recognizer, "target_classification")
+        regions = recognizer.supported_regions
+        parts = {region: _parts(region) for region in regions}
         self._regions = [
-            (region, re.compile("|".join(_parts(region)), re.IGNORECASE))
-            for region in recognizer.supported_regions
+            (region, re.compile("|".join(parts[region]), re.IGNORECASE)) for region in regions
         ]
+        self._likely = _Likely(part for region in regions for part in parts[region])
+        self._misses: set[int] = set()
 
     def analyze(self, text: str, entities: Sequence[str], artifacts: Any = None) -> Any:
         """Results as Presidio gives them, without an explanation."""
-        cuts: dict[int, tuple[int, str] | None] = {}
+        candidates = _Candidates(text, self._likely)
         whole: set[int] = set()
         spans: set[tuple[int, int]] = set()
         for region, plausible in self._regions:
-            spans.update(self._spans(text, region, plausible, cuts, whole))
+            spans.update(self._spans(region, plausible, candidates, whole))
         results = [
             self._result(self.supported_entities[0], start, end, self._score)
             for start, end in spans
@@ -116,38 +136,105 @@ class QuickPhone:
 
     def _spans(
         self,
-        text: str,
         region: str,
         plausible: re.Pattern[str],
-        cuts: dict[int, tuple[int, str] | None],
+        candidates: _Candidates,
         whole: set[int],
     ) -> list[tuple[int, int]]:
         """One region's numbers: `PhoneNumberMatcher._find`, over and over.
 
-        `cuts` remembers candidates by where they were looked for, `whole` the starts of those
-        that another region took from end to end: what this one could find in them would only
-        be dropped as a duplicate.
+        `whole` holds the starts of candidates that another region took from end to end: what this
+        one could find in them would only be dropped as a duplicate.
         """
-        reader = PhoneNumberMatcher(text, region, leniency=self._leniency)
+        reader = PhoneNumberMatcher(candidates.text, region, leniency=self._leniency)
         found: list[tuple[int, int]] = []
         index = self.begin
-        while True:
-            if index not in cuts:
-                cuts[index] = _cut(text, index)
-            cut = cuts[index]
-            if cut is None:
-                return found
+        while (cut := candidates.behind(index)) is not None:
             start, candidate = cut
             index = start + len(candidate)
             if start in whole or not plausible.search(candidate):
                 continue
-            match = reader._extract_match(candidate, start)
+            match = self._read(reader, region, candidate, start)
             if match is not None:
                 if self._counts(match.number):
                     found.append((match.start, match.end))
                 if match.start == start and match.end == index:
                     whole.add(start)
                 index = match.end
+        return found
+
+    def _read(self, reader: Any, region: str, candidate: str, start: int) -> Any:
+        """What libphonenumber makes of a candidate, but for what it made nothing of before."""
+        text, end = reader.text, start + len(candidate)
+        around = (text[start - 1 : start] if start else "", text[end : end + _BEHIND])
+        known = hash((region, candidate, around))
+        if known in self._misses:
+            return None
+        match = reader._extract_match(candidate, start)
+        if match is None:
+            if len(self._misses) >= MOST_MISSES:
+                self._misses.clear()
+            self._misses.add(known)
+        return match
+
+
+class _Candidates:
+    """What libphonenumber cuts out of a text, but for what has too few digits for any region.
+
+    RE2 finds the next place with digits enough. The candidate there begins somewhere before it, and
+    no candidate goes across a character that none can hold: from behind the last one of those the
+    text is cut as libphonenumber does it.
+    """
+
+    def __init__(self, text: str, likely: _Likely) -> None:
+        self.text = text
+        self._likely = likely
+        self._data = encode(text)
+        self._ascii = len(self._data) == len(text)
+        self._known: dict[int, tuple[int, str] | None] = {}
+        self._place, self._byte = 0, 0  # the same position in code points and in bytes
+
+    def behind(self, index: int) -> tuple[int, str] | None:
+        """The next candidate, from a place where one ends. All regions ask for the same ones."""
+        if index not in self._known:
+            self._known[index] = self._find(index)
+        return self._known[index]
+
+    def _find(self, index: int) -> tuple[int, str] | None:
+        while (hit := self._hit(index)) >= 0:
+            while hit > index and _HELD.match(self.text, hit - 1):
+                hit -= 1
+            cut = _cut(self.text, hit)
+            if cut is None or self._likely.holds(cut[1]):
+                return cut
+            index = cut[0] + len(cut[1])
+        return None
+
+    def _hit(self, index: int) -> int:
+        """The next place at `index` or behind it with digits enough, -1 without one."""
+        data = self._data
+        rough = self._likely.rough(self._ascii)
+        if self._ascii:
+            return rough.start(data, index, len(data))
+        if index < self._place:
+            self._place, self._byte = 0, 0
+        self._byte += len(encode(self.text[self._place : index]))
+        self._place = index
+        found = rough.start(data, self._byte, len(data))
+        return found if found < 0 else index + len(data[self._byte : found].decode())
+
+
+class _Likely:
+    """Whether a candidate has digits enough for any of some regions."""
+
+    def __init__(self, parts: Iterable[str]) -> None:
+        self._regex = "|".join(dict.fromkeys(parts))
+        self.holds = re.compile(self._regex, re.IGNORECASE).search
+        self.rough = functools.cache(self._rough)
+
+    def _rough(self, only_ascii: bool) -> Expression:
+        flags = int(re.IGNORECASE)
+        return Expression(derive(self._regex, flags, loosen, only_ascii=only_ascii, last=ANYTHING))
 
 
 def _cut(text: str, index: int) -> tuple[int, str] | None:
