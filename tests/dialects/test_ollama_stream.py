@@ -5,9 +5,15 @@ from __future__ import annotations
 import httpx
 import ollama
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.dialects.base import AnswerStream, PartKind, Surface, Usage
+from gateway.dialects.ndjson import LineReader
 from gateway.dialects.ollama_stream import MAX_LANES, OllamaStream
+from gateway.policy.stream_window import StreamWindow
+from gateway.testing import make_exchange
+from gateway.verdict import Action
 from tests.dialects.driving import calls_of, cut, rearm, remove, texts_of
 from tests.dialects.ollama_samples import (
     OLLAMA,
@@ -20,6 +26,7 @@ from tests.dialects.ollama_samples import (
     payloads_of,
     said,
 )
+from tests.policy.fakes import FakeRule, Words, make_guard
 
 TEXT = said({"content": "", "thinking": "Let me see."}, {"content": "It "}, {"content": "is 5."})
 CALLS = said({"content": "Looking."}, {"content": "", "tool_calls": [call_of("a", n=1)]},
@@ -190,3 +197,27 @@ def test_an_error_line_passes() -> None:
     assert drive(stream(), raw) == raw
     with pytest.raises(ollama.ResponseError, match="model runner"):
         heard(raw)
+
+
+@given(
+    st.lists(st.sampled_from(["sword", "fish", "swordfish", " ", "s", "word", "x"]), max_size=12),
+    st.data(),
+)
+def test_in_the_window_a_stream_is_rewritten_as_the_whole_text_would_be(
+    pieces: list[str], data: st.DataObject
+) -> None:
+    raw = said(*({"content": piece} for piece in pieces))
+    ends = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    exchange = make_exchange()
+    rule = FakeRule(Words("swordfish"), Action.REWRITE, "hide")
+    window = StreamWindow(OllamaStream(), make_guard([rule], exchange), "x1")
+    reader, out = LineReader(), b""
+    for start, end in zip([0, *ends], [*ends, len(raw)], strict=True):
+        for event in reader.feed(raw[start:end]):
+            out += window.feed(event)
+    out += b"".join(window.feed(event) for event in reader.end()) + window.end()
+    text = "".join(part["message"]["content"] for part in payloads_of(out))
+    assert "swordfish" not in text
+    whole = "".join(pieces)
+    assert text == whole.replace("swordfish", "[hide:SWORDFISH]")
+    assert "swordfish" in whole or out == raw
