@@ -40,6 +40,7 @@ PATHS = {
     "openai_completions": "/v1/completions",
     "ollama": "/api/chat",
     "anthropic_messages": "/v1/messages",
+    "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
     "opaque": "/v1/audio/speech",
     "tunnel": "",
 }
