@@ -64,3 +64,9 @@ def test_a_tools_key_stands_where_the_operator_says(
     keys: dict[str, str], header: tuple[str, str]
 ) -> None:
     assert upstream_plan(policy(provider="http", **keys), "u").credential == header
+
+
+def test_of_an_mcp_server_the_router_gives_the_whole_path() -> None:
+    plan = upstream_plan(policy(provider="mcp", url="https://up.test:8443/a/mcp/"), "u")
+    assert plan.base == "https://up.test:8443"
+    assert upstream_plan(policy(provider="mcp", url="http://up.test"), "u").base == "http://up.test"

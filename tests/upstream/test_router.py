@@ -26,6 +26,7 @@ class Options:
 
     provider: str
     default: bool = False
+    url: str = "http://127.0.0.1:3001"
 
 
 def router(upstreams: dict[str, str], default: str = "") -> Router:
@@ -295,3 +296,74 @@ def test_providers_without_paths_of_their_own_take_none() -> None:
         assert caught.value.status == 404
     both = Router({"tools": Options("http"), "cellar": Options("ollama")})
     assert route(both, "/v1/models", "GET").upstream == "cellar"
+
+
+# --- MCP servers ------------------------------------------------------------------------------
+
+
+def mcp(url: str = "http://127.0.0.1:3001/api/mcp") -> Router:
+    return Router({"github": Options("mcp", url=url), "openai": Options("openai")})
+
+
+@pytest.mark.parametrize("target", ["/github", "/github/", "/github/mcp", "/github/api/mcp"])
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "PUT"])
+def test_an_mcp_server_is_called_at_its_whole_url(target: str, method: str) -> None:
+    assert route(mcp(), target, method) == Target("github", "mcp", "mcp", "/api/mcp")
+
+
+def test_a_query_stays_behind_an_mcp_servers_path() -> None:
+    assert route(mcp(), "/github?a=/b", "GET").path == "/api/mcp?a=/b"
+    carried = route(mcp(), "/github/@sse/api/messages?s=1")
+    assert (carried.path, carried.dialect) == ("/api/messages?s=1", "mcp")
+
+
+@pytest.mark.parametrize("target", ["/github/admin", "/github/api/../x", "/github/v1/messages"])
+def test_what_is_not_the_servers_is_nobodys(target: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        route(mcp(), target)
+    assert (caught.value.status, caught.value.reason) == (404, Reason.UPSTREAM_UNKNOWN)
+
+
+def test_an_mcp_server_takes_no_path_but_by_its_name() -> None:
+    with pytest.raises(CallerError):
+        route(Router({"github": Options("mcp")}), "/v1/models", "GET")
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/.well-known/oauth-protected-resource/github", "oauth-protected-resource/api/mcp"),
+        (
+            "/.well-known/oauth-authorization-server/github/mcp",
+            "oauth-authorization-server/api/mcp",
+        ),
+        ("/github/.well-known/openid-configuration", "openid-configuration"),
+    ],
+)
+def test_documents_about_a_login_are_passed_on_unread(target: str, path: str) -> None:
+    found = route(mcp(), target, "GET")
+    assert found == Target("github", "mcp", "opaque", f"/.well-known/{path}")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/openai",
+        "/.well-known/oauth-protected-resource/github/admin",
+        "/.well-known/other/github",
+    ],
+)
+def test_other_documents_are_nobodys(target: str) -> None:
+    with pytest.raises(CallerError):
+        route(mcp(), target, "GET")
+
+
+def test_what_is_posted_to_a_document_is_read() -> None:
+    assert route(mcp(), "/github/.well-known/openid-configuration").dialect == "mcp"
+
+
+def test_each_mcp_server_has_a_dialect_of_its_own() -> None:
+    to = mcp()
+    assert to.dialect(route(to, "/github")) is to.dialect(route(to, "/github/mcp"))
+    assert to.dialect(route(to, "/github")).name == "mcp"
