@@ -264,7 +264,15 @@ class ItemReader(Reader):
 
     def _tools(self, node: dict[str, Any], surface: Surface, place: str) -> None:
         """Items that bring definitions of tools."""
-        if tools := node.get("tools"):
+        tools = node.get("tools")
+        if type(tools) is list:
+            for number, entry in enumerate(tools):
+                at = f"{place}.tools[{number}].definition"
+                if type(entry) is dict:
+                    self.json(entry, Surface.TOOL_DEFINITION, at)
+                else:
+                    self.unknown(tools, number, Surface.TOOL_DEFINITION, at)
+        else:
             self.json(tools, Surface.TOOL_DEFINITION, f"{place}.tools")
         if node.get("type") != "mcp_list_tools":
             self.additions.append((place, node))

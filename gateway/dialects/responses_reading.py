@@ -74,14 +74,19 @@ ARGUMENT_DELTAS = frozenset(
 Learn = Callable[[list[DeclaredTool]], None]
 
 BEGUN_BY = {
-    "response.output_text.delta": "message",
-    "response.refusal.delta": "message",
-    "response.reasoning_summary_text.delta": "reasoning",
-    "response.reasoning_text.delta": "reasoning",
-    "response.function_call_arguments.delta": "function_call",
-    "response.custom_tool_call_input.delta": "custom_tool_call",
-    "response.mcp_call_arguments.delta": "mcp_call",
-    "response.code_interpreter_call_code.delta": "code_interpreter_call",
+    "response.output_text": "message",
+    "response.refusal": "message",
+    "response.content_part": "message",
+    "response.reasoning_summary_text": "reasoning",
+    "response.reasoning_summary_part": "reasoning",
+    "response.reasoning_text": "reasoning",
+    "response.function_call_arguments": "function_call",
+    "response.custom_tool_call_input": "custom_tool_call",
+    "response.mcp_call_arguments": "mcp_call",
+    "response.code_interpreter_call_code": "code_interpreter_call",
+    "response.shell_call_command": "shell_call",
+    "response.shell_call_output_content": "shell_call_output",
+    "response.apply_patch_call_operation_diff": "apply_patch_call",
 }
 """What sort of item a piece belongs to whose start was not seen."""
 
@@ -148,8 +153,9 @@ class ResponsesReader:
         kind = string(payload.get("type"))
         item = self.items.get(payload.get("output_index", -1))
         frame = ItemFrame(event, payload, item=item)
-        if item is None and self._learn is not None and kind in BEGUN_BY:
-            item = self._take_up(frame, BEGUN_BY[kind], payload)
+        if item is None and self._learn is not None:
+            begun = BEGUN_BY.get(kind.rpartition(".")[0])
+            item = self._take_up(frame, begun, payload) if begun else None
         if kind in TEXT_DELTAS and item is not None:
             lane = _lane(item, kind, payload)
             self._add(frame, lane, payload, "delta")
