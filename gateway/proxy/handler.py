@@ -95,8 +95,11 @@ class Handler:
                 exchange.mark("rules")
                 if stopped is not None:
                     return await self.refuse(exchange, stopped)
-            if (busy := await take_slot(self._slots, exchange)) is not None:
-                return await self.refuse(exchange, busy)
+            assert exchange.call is not None
+            if exchange.call.invokes:
+                busy = await take_slot(self._slots, exchange)
+                if busy is not None:
+                    return await self.refuse(exchange, busy)
             await self._closer.open(exchange)
             answer = await self.send(exchange, caller or self._client.send)
             return await self._relay.pass_on(exchange, pipeline, answer)
@@ -174,7 +177,8 @@ class Handler:
         if encoding and (exchange.target.dialect != "opaque"):
             body = unpack(body, encoding, limit)
         exchange.call = exchange.dialect.decode(request, body)
-        set_price(exchange)
+        if exchange.call.invokes:
+            set_price(exchange)
         exchange.mark("decode")
         await self._sessions.enter(exchange)
         exchange.mark("session")

@@ -19,7 +19,7 @@ BUSY_WAIT = 1.0
 def set_price(exchange: Exchange) -> None:
     """Note what the call of a tool will cost, where the policy file gives it a price."""
     plan, call = _plan(exchange), exchange.call
-    if plan is not None and plan.tools and call is not None and call.invokes:
+    if plan is not None and plan.tools and call is not None:
         call.fixed_cost = plan.tools.price(call.invokes)
 
 

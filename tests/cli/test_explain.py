@@ -77,6 +77,71 @@ def test_what_cannot_be_told_is_said(
     assert said in capsys.readouterr().err
 
 
+TOOLS = """\
+version: 1
+upstreams:
+  notes:
+    provider: http
+    url: "https://x"
+    tools:
+      - name: read
+        method: [GET, HEAD]
+        path: "/notes/{id}"
+        price: $0.002
+        timeout: 5s
+        concurrency: 4
+      - {name: delete, path: "/notes/{id}"}
+  search: {provider: mcp, url: "https://y", tools: [{name: find, price: $1}]}
+tenants: {acme: {policies: [base]}}
+default_tenant: acme
+policies:
+  base:
+    rules:
+      - {kind: tools, deny: ["del*"]}
+      - {kind: size, max_body: 1kB, when: {tool: [read, find]}}
+"""
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> str:
+    (tmp_path / "p.yaml").write_text(TOOLS)
+    return str(tmp_path / "p.yaml")
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    return [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+
+
+def test_the_tools_of_an_upstream_are_shown(tools: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tools, "--upstream", "notes") == 0
+    lines = told(capsys)
+    assert lines[:3] == [
+        ["tool", "method", "path", "price", "timeout", "at", "once"],
+        ["read", "GET,HEAD", "/notes/{id}", "$0.002", "5s", "4"],
+        ["delete", "any", "/notes/{id}"],
+    ]
+    assert run(tools, "--upstream", "search") == 0
+    assert told(capsys)[1] == ["find", "$1.00"]
+
+
+def test_what_rules_say_of_a_tool_is_shown(tools: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tools, "--upstream", "notes", "--tool", "DELETE") == 0
+    lines = told(capsys)
+    assert lines[1][0] == "delete"
+    assert [line[2:3] + line[-2:] for line in lines[4:]] == [["base/tools", "denies", "it"]]
+    assert run(tools, "--upstream", "notes", "--tool", "read") == 0
+    assert [line[2] for line in told(capsys)[4:]] == ["base/size", "base/tools"]
+    assert run(tools, "--upstream", "search", "--tool", "other") == 0
+    assert [line[-3:] for line in told(capsys)[1:]] == [["lets", "it", "pass"]]
+
+
+def test_an_http_tool_that_is_not_there_is_told(
+    tools: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tools, "--upstream", "notes", "--tool", "reads") == 2
+    assert "upstream 'notes' has no tool 'reads' (did you mean 'read'?)" in capsys.readouterr().err
+
+
 def test_a_broken_policy_cannot_be_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

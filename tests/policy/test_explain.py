@@ -31,3 +31,12 @@ def test_rows_say_what_applies_in_order_and_where_it_comes_from() -> None:
     tools = Row("tools", "base/tools", "tools", Mode.SHADOW, "", "p.yaml:10")
     assert explain(snapshot, "acme", "openai") == [model, tools]
     assert explain(snapshot, "acme", "anthropic") == [tools]
+
+
+def test_only_rules_that_watch_a_tool_are_told_with_what_they_say_of_it() -> None:
+    text = FILE.replace(b"user: [ann]", b'tool: ["r*"]')
+    snapshot = compile_policy(load_texts({"p.yaml": text}, {}), make_workshop())
+    said = {row.rule: row.says for row in explain(snapshot, "acme", "openai", "RM")}
+    assert said == {"base/model": "", "base/tools": "denies it"}
+    said = {row.rule: row.says for row in explain(snapshot, "acme", "openai", "cat")}
+    assert said == {"base/tools": "lets it pass"}

@@ -117,6 +117,10 @@ class ToolsRule(Rule):
                 return True
         return bool(members) and all(map(allow.has, members))
 
+    def forbids(self, name: str) -> bool:
+        """Whether it forbids a tool by its name alone, wherever it stands."""
+        return self._deny.has(name) or (self._allow is not None and not self._allow.has(name))
+
     # --- what a server offers ---
 
     def on_offer(
