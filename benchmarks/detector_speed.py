@@ -28,14 +28,14 @@ ROOT = Path(__file__).parents[1]
 SIZES = (1_000, 10_000, 100_000)
 ONE_IN = 1_000
 
-_FENCE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|\|.*\|", re.DOTALL)
+_NO_PROSE = re.compile(r"(?s:```.*?```)|^\|.*$|`[^`\n]*`|https?://\S+|^#.*$", re.MULTILINE)
 
 
 @functools.cache
 def english(size: int) -> str:
     """Prose from the pages, without code and tables."""
     pages = "\n".join(path.read_text() for path in sorted((ROOT / "docs").rglob("*.md")))
-    prose = " ".join(_clean(_FENCE.sub(" ", pages)).split())
+    prose = " ".join(_clean(_NO_PROSE.sub(" ", pages)).split())
     return (prose * (size // len(prose) + 1))[:size]
 
 
