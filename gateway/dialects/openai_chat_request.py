@@ -99,7 +99,8 @@ class ChatCall(Call):
         self._read_messages(reader, messages, answered)
         reader.fresh = answered < 0
         self._tools: ToolList | None = None
-        if not TOOL_FIELDS.isdisjoint(self._root) or searches_online(self._root):
+        named = ":" in self.model or "models" in self._root
+        if not TOOL_FIELDS.isdisjoint(self._root) or (named and searches_online(self._root)):
             self._tools = ToolList(self._root, reader)
             self.tools = self._tools.declared
         self._read_others(reader)

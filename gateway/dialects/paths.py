@@ -4,6 +4,7 @@ content path (an escape, a doubled slash, dots, upper case) is taken for one tha
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import unquote
 
@@ -59,6 +60,7 @@ def plain_path(path: str) -> str:
     return _plain(path).lower()
 
 
+@functools.lru_cache(maxsize=1024)
 def model_of(path: str) -> str:
     """The model or deployment that a path names, "" where it names none.
 

@@ -27,6 +27,9 @@ FIELDS = frozenset(
 )
 """Names of fields by which rules judge, in the APIs whose names are lower case."""
 
+_USUAL = FIELDS | {"temperature", "top_p", "stream_options", "store", "top_k", "thinking"}
+"""What most bodies are made of: looked up at once."""
+
 _FREE = frozenset(
     "arguments format input_schema json_schema metadata options parameters properties schema "
     "text".split()
@@ -52,6 +55,8 @@ def refuse_variants(root: Any) -> None:
 
 def refuse_keys(keys: Iterable[str]) -> None:
     """The same for the keys of one object. Raises CallerError."""
+    if _USUAL.issuperset(keys):
+        return
     joined = "".join(keys)
     if joined.isascii() and joined.islower():
         return
