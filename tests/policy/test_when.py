@@ -59,6 +59,16 @@ def test_a_call_without_a_target_or_body_is_watched_by_a_star_only() -> None:
         assert not test(exchange)
 
 
+def test_a_call_that_cannot_say_its_model_is_watched_whatever_the_model() -> None:
+    """A stored answer was made by one that its request does not name."""
+    exchange = make_exchange()
+    assert exchange.call is not None
+    exchange.call.names_model = False
+    test = compile_when(when(model=["gpt-5*"]))
+    assert test is not None
+    assert test(exchange)
+
+
 def test_nothing_is_left_to_test_where_the_call_has_no_say() -> None:
     assert compile_when(None) is None
     assert compile_when(when(tenant=["acme"], environment=["production"])) is None

@@ -371,6 +371,28 @@ def test_nothing_is_used_by_what_was_not_answered(fields: dict[str, Any]) -> Non
     assert used(_sent(**fields)) is None
 
 
+def test_an_answer_that_comes_later_is_taken_to_use_all_that_it_may() -> None:
+    call = make_call([("user", "x" * 400)])
+    call.deferred, call.max_output, call.choices = True, 30, 2
+    assert used(_sent(call, upstream_status=200)) == Usage(input=100, output=60, estimated=True)
+    told = Usage(input=3, output=4)
+    assert used(_sent(call, usage=told)) is told
+
+
+def test_a_batch_is_taken_to_use_what_its_requests_may() -> None:
+    call = make_call()
+    member = make_call([("user", "x" * 400)])
+    member.max_output = 30
+    call.deferred, call.members = True, (member, member)
+    assert used(_sent(call, upstream_status=200)) == Usage(input=200, output=60, estimated=True)
+
+
+def test_what_an_earlier_answer_used_is_not_counted_again() -> None:
+    call = make_call()
+    call.billable = False
+    assert used(_sent(call, usage=Usage(input=3, output=4))) is None
+
+
 def test_a_provider_that_was_too_slow_may_have_been_at_work() -> None:
     found = used(_sent(upstream_status=0, reason=Reason.UPSTREAM_TIMEOUT))
     assert found == Usage(input=100, output=0, estimated=True)

@@ -140,6 +140,13 @@ def test_an_unknown_model_costs_as_much_as_the_dearest_of_its_provider() -> None
     assert PRICES.dearest("ollama").output == price("o1-pro").output
 
 
+def test_a_request_of_a_batch_costs_half() -> None:
+    call = make_call(model="gpt-4o")
+    call.batched = True
+    assert PRICES.price_of(call, "openai").input * 2 == price("gpt-4o").input
+    assert PRICES.price_of(call, "openai").output * 2 == price("gpt-4o").output
+
+
 def test_the_model_that_served_is_what_is_charged() -> None:
     call = make_call(model="some-alias")
     assert PRICES.price_of(call, "openai").known is False

@@ -218,6 +218,20 @@ def test_a_body_that_no_dialect_reads_follows_unscannable(
     assert budget.claims(make_exchange(of)) == ()
 
 
+@pytest.mark.parametrize(
+    ("setting", "action"), [("flag", Action.FLAG), ("block", Action.BLOCK), ("allow", None)]
+)
+def test_a_batch_whose_requests_are_in_a_file_follows_unscannable(
+    setting: str, action: Action | None
+) -> None:
+    of = make_call(unscannable=[Unscannable("file", Surface.USER, "input_file_id", fresh=False)])
+    of.operation, of.billable = "batch_file", False
+    budget = rule(unscannable=setting)
+    found = [verdict.action for verdict in budget.on_request(make_exchange(of))]
+    assert found == ([action] if action else [])
+    assert budget.claims(make_exchange(of)) == ()
+
+
 def test_a_call_without_the_scope_is_refused_or_shares() -> None:
     (verdict,) = rule(per="user").on_request(make_exchange(call(), user=""))
     assert verdict.reason is Reason.SCOPE_MISSING

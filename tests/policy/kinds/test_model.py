@@ -41,6 +41,12 @@ def test_a_request_that_names_no_model_is_not_an_allowed_one() -> None:
     assert judge(make_call(model=""), deny=["gpt-4"]) == []
 
 
+def test_what_is_stored_was_judged_when_it_was_asked_for() -> None:
+    call = make_call(model="")
+    call.names_model = False
+    assert judge(call, allow=["gpt-*"], max_output=5) == []
+
+
 def test_an_empty_allow_list_allows_nothing() -> None:
     assert judge(make_call(), allow=[])[0].action is Action.BLOCK
 

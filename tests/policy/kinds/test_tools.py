@@ -30,9 +30,11 @@ def called(
     earlier: int = 0,
     steps: list[Step] | None = None,
     hosted: bool = False,
+    knows_tools: bool = True,
     **keys: Any,
 ) -> Verdict | None:
     call = make_call(steps=steps or [])
+    call.knows_tools = knows_tools
     call.tools = [DeclaredTool(tool) if isinstance(tool, str) else tool for tool in tools or [name]]
     before = [ToolCall(f"e{n}", "earlier", "{}") for n in range(earlier)]
     one = ToolCall("c", name, "{}", hosted=hosted)
@@ -167,6 +169,26 @@ def test_an_undeclared_call_is_flagged_unless_the_rule_says_otherwise() -> None:
     verdict = called("ghost", tools=["search"])
     assert verdict is not None
     assert verdict.action is Action.FLAG
+
+
+def test_of_an_answer_that_was_made_earlier_nobody_knows_what_was_declared() -> None:
+    assert called("ghost", tools=["search"], unknown="block", knows_tools=False) is None
+    assert called("ghost", tools=["search"], deny=["ghost"], knows_tools=False) is not None
+    assert called("ghost", tools=["search"], allow=["search"], knows_tools=False) is not None
+    hosted = {"tools": ["search"], "hosted": True, "knows_tools": False}
+    assert called("list_issues", allow=["github"], **hosted) is None  # judged as its server was
+
+
+def test_a_tool_that_a_provider_defines_goes_by_its_type() -> None:
+    editor = DeclaredTool("str_replace", types=("text_editor_20250728", "text_editor"))
+    for deny in ("text_editor", "text_editor_2025*", "str_replace"):
+        call = make_call()
+        call.tools = [editor]
+        assert declared(call, deny=[deny])
+        assert not call.tools
+    for allow in ("text_editor", "str_replace"):
+        assert called("str_replace", tools=[editor], allow=[allow], unknown="block") is None
+    assert called("other", tools=[editor], allow=["text_editor"]) is not None
 
 
 def test_hosted_toolsets_count_as_declared() -> None:
