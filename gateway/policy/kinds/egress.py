@@ -17,7 +17,7 @@ from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 ANY_PORT = 0
 DEFAULT_PORT = 443
 
-_EXPECTED = "expected a host, such as api.github.com, *.pypi.org:443, [2001:db8::1]:443 or *"
+_EXPECTED = "expected a host, such as api.github.com, *.wikipedia.org:443, [2001:db8::1]:443 or *"
 
 
 def split_pattern(text: str, port: int) -> tuple[str, int]:
