@@ -5,7 +5,8 @@ Rules of this file:
   scopes of a rule together, each with its length, so that no value can pose as two.
 - Models and tools are folded first: spelling one otherwise is no way to a fresh counter.
 - A call of an LLM has as many tools as it declares; it counts for each of them. A call of a tool
-  has the tools that it runs.
+  has the tools that it runs, and no model: what counts by model, or by tool where it runs none,
+  does not count it.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Scopes:
 
     def lacking(self, exchange: Exchange) -> Lacking | None:
         """The first scope that keeps a call from being counted, None where all is well."""
+        if self._is_apart(exchange):
+            return None
         for scope in self.per:
             values = _values(exchange, scope)
             if len(values) > MOST_TOOLS:
@@ -88,15 +91,25 @@ class Scopes:
         return None
 
     def keys(self, exchange: Exchange) -> list[str]:
-        """The beginnings of a call's state keys, `policy:rule:digest`: one, or one a tool.
+        """The beginnings of a call's state keys, `policy:rule:digest`: one, one a tool, or none for
+        a call that is no use of what is counted.
 
         Only for a call that lacks nothing.
         """
+        if self._is_apart(exchange):
+            return []
         texts = [""]
         for scope in self.per:
             values = [value or SHARED for value in _values(exchange, scope)] or [SHARED]
             texts = [f"{text}{len(value)}:{value}" for text in texts for value in values]
         return [f"{self._rule}:{self._digest(text)}" for text in texts]
+
+    def _is_apart(self, exchange: Exchange) -> bool:
+        """A call of a tool asks no model, and not every message to a tool's server runs a tool."""
+        call = exchange.call
+        if call is None or call.operation != "tool":
+            return False
+        return "model" in self.per or ("tool" in self.per and not call.invokes)
 
     def _digest(self, text: str) -> str:
         # A lone surrogate can stand in a model's name; it must not stop the rule.

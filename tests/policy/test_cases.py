@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config.load import load_texts
-from gateway.dialects.base import Dialect, Event, PartKind, Reader, Surface
+from gateway.dialects.base import Dialect, Event, MessageStream, PartKind, Reader, Surface
 from gateway.dialects.ndjson import LineReader
 from gateway.dialects.registry import DIALECTS
 from gateway.dialects.sse import EventReader
@@ -41,6 +41,7 @@ PATHS = {
     "ollama": "/api/chat",
     "anthropic_messages": "/v1/messages",
     "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
+    "mcp": "/github",
     "opaque": "/v1/audio/speech",
     "tunnel": "",
 }
@@ -158,6 +159,8 @@ class Played:
             return
         self.got = out
         reader = self.dialect.open_stream(self.exchange.call)
+        if isinstance(reader, MessageStream):  # messages have no text in pieces
+            return
         self.text = "".join(
             part.text
             for event in events_of(out, reading)

@@ -125,3 +125,27 @@ def test_all_that_is_no_tool_is_counted_as_one() -> None:
         call.invokes = [ToolCall("", path, "{}", unknown=True)]
         keys.update(scopes("tool").keys(make_exchange(call)))
     assert len(keys) == 1
+
+
+@pytest.mark.parametrize("per", [("tool",), ("tenant", "tool"), ("model",), ("user", "model")])
+def test_a_message_that_runs_no_tool_and_asks_no_model_is_not_counted_by_them(
+    per: tuple[Scope, ...],
+) -> None:
+    exchange = make_exchange(make_call(model=""), user="")
+    assert exchange.call is not None
+    exchange.call.operation = "tool"
+    for missing in ("block", "shared"):
+        counting = scopes(*per, missing=missing)
+        assert (counting.lacking(exchange), counting.keys(exchange)) == (None, [])
+    assert scopes("tenant").keys(exchange)
+    exchange.call.operation = "chat"
+    assert scopes(*per).lacking(exchange) is not None
+
+
+def test_a_call_of_a_tool_is_not_counted_by_model() -> None:
+    exchange = make_exchange(make_call(model=""))
+    assert exchange.call is not None
+    exchange.call.operation = "tool"
+    exchange.call.invokes = [ToolCall("1", "read", "{}")]
+    assert scopes("tool", "model").keys(exchange) == []
+    assert len(scopes("tool").keys(exchange)) == 1
