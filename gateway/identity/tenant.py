@@ -120,7 +120,7 @@ def identify(
             raise _unauthorized(
                 Reason.KEY_MISSING,
                 "This gateway asks for a key of its own: send it as 'Authorization: Bearer"
-                " ptc_...', 'x-api-key' or 'x-goog-api-key'.",
+                " ptc_...', 'x-api-key', 'x-goog-api-key' or 'api-key'.",
             )
         identity.tenant = default_tenant
         _assertions(headers, identity, frozenset())

@@ -25,6 +25,7 @@ _NOT_FORCED = frozenset(
     | {"contents", "systemInstruction", "generationConfig", "cachedContent", "toolConfig"}
     | {"system_instruction", "generation_config", "cached_content", "tool_config"}
     | {"maxOutputTokens", "candidateCount", "candidate_count"}
+    | {"num_predict", "n_predict", "best_of", "prompt", "suffix", "context", "options"}
 )
 
 # A provider refuses fields that it does not have, so these go only where the dialect has them.
