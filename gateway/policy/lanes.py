@@ -18,6 +18,10 @@ from gateway.policy.content_rule import ContentRule
 from gateway.policy.text_window import Failure, Seen, TextWindow
 
 
+LOOK_AT = 512
+"""Characters that those that only look are given at a time: nothing waits for what they say."""
+
+
 class TextLane:
     """One lane of text.
 
@@ -25,6 +29,7 @@ class TextLane:
 
     Attributes:
         plain: no rule has a say in it.
+        free: no rule may change or stop it.
         end: offset of the end of what has come.
         decided: offset up to which text may leave.
         cut: where a block fell; nothing from there on is let through.
@@ -43,6 +48,7 @@ class TextLane:
         "decided",
         "end",
         "failed",
+        "free",
         "plain",
         "readonly",
         "surface",
@@ -59,6 +65,7 @@ class TextLane:
         self.surface = surface
         self.readonly = readonly
         self.plain = not holders and not watchers
+        self.free = not holders
         self.end = 0
         self.decided = 0
         self.cut: int | None = None
@@ -76,6 +83,14 @@ class TextLane:
             self._gate.push(text)
         if self._watch is not None:
             self._ahead += text
+
+    def let_pass(self, text: str) -> bool:
+        """`push` and `settle` where the lane is free; whether there is enough to look at."""
+        if self._watch is None:
+            return False
+        self.end = self.decided = self.end + len(text)
+        self._ahead += text
+        return len(self._ahead) >= LOOK_AT
 
     def settle(self, *, final: bool) -> Sequence[Seen]:
         """What those that act have found since; `final`: the lane's text is complete."""
@@ -98,6 +113,8 @@ class TextLane:
         if watch is None:
             return ()
         ready = self.decided - watch.end
+        if ready < LOOK_AT and not final:
+            return ()
         if ready > 0:
             watch.push(self._ahead[:ready])
             self._ahead = self._ahead[ready:]

@@ -93,10 +93,12 @@ class StreamWindow:
                 return b""
             return self._write(held)
         self.begun = True
-        return self.stream.write(frame)
+        out = self.stream.write(frame)
+        return out if self.blocked is None else out + self._ending()
 
     def _is_free(self, frame: Frame) -> bool:
-        """Whether no rule has a say in a frame: structure, or text that no rule watches."""
+        """Whether no rule may change or stop a frame: structure, or text that rules at most look
+        at. What there was to note of it is noted then."""
         parts = frame.parts
         if frame.unscannable or len(parts) > 1:
             return False
@@ -104,10 +106,12 @@ class StreamWindow:
             return True
         part = parts[0]
         lane = self._texts.get(part.lane)
-        if lane is None or not lane.plain or part.kind is not PartKind.TEXT:
+        if lane is None or not lane.free or part.kind is not PartKind.TEXT:
             return False
         self._count(part)
         lane.begun = True
+        if lane.let_pass(part.text):
+            self._look(lane, final=False)
         return True
 
     def _keep(self, held: Held) -> bytes:
@@ -189,6 +193,7 @@ class StreamWindow:
 
     def _take_text(self, part: Part, held: Held) -> None:
         lane = self._texts.get(part.lane)
+        last = False
         if lane is None:
             rules, surface, readonly = self._rules, part.surface, part.readonly
             holders = rules.holders(surface, readonly=readonly)
@@ -196,10 +201,12 @@ class StreamWindow:
             lane = TextLane(surface, readonly, holders, watchers)
             if self._has_room():
                 self._texts[part.lane] = lane
+            else:
+                last = True  # nobody will come back to it
         start = lane.end
         lane.push(part.text)
         held.texts.append(Placed(part, lane, start, lane.end))
-        self._settle(lane, final=False)
+        self._settle(lane, final=last)
 
     def _settle(self, lane: TextLane, *, final: bool) -> None:
         """Decide as much of a lane as can be decided."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects.base import Surface, ToolCall
 from gateway.policy.content import Edit, splice
-from gateway.policy.lanes import CallLane, TextLane
+from gateway.policy.lanes import LOOK_AT, CallLane, TextLane
 from gateway.verdict import Action
 from tests.policy.fakes import Broken, FakeRule, Words
 
@@ -39,12 +39,23 @@ def test_what_is_undecided_stays() -> None:
 
 def test_who_only_looks_sees_what_has_been_decided_and_no_more() -> None:
     one = lane(holders=(BAD,), watchers=(GOOD,))
-    one.push("good ba")
+    one.push("good " + " " * LOOK_AT + "ba")
     one.settle(final=False)
     assert [seen.start for seen in one.look(final=False)] == [0]
     one.push("good")  # "bagood": nothing grows any more
     one.settle(final=False)
-    assert [seen.start for seen in one.look(final=False)] == [7]
+    assert [seen.start for seen in one.look(final=True)] == [LOOK_AT + 7]
+
+
+def test_who_only_looks_is_given_many_characters_at_a_time() -> None:
+    one = lane(watchers=(GOOD,))
+    told = [one.let_pass("good") for _ in range(LOOK_AT // 4)]
+    assert told == [False] * (LOOK_AT // 4 - 1) + [True]
+    assert (one.decided, one.end) == (LOOK_AT, LOOK_AT)
+    assert len(one.look(final=False)) == LOOK_AT // 4
+    assert not one.let_pass("good")
+    assert one.look(final=False) == ()
+    assert len(one.look(final=True)) == 1
 
 
 def test_behind_a_block_nobody_looks() -> None:
