@@ -16,7 +16,16 @@ from gateway.testing.answers import Say, Tool
 from gateway.worker import Parts
 from tests.proxy.answers import ODD_STREAM, TWO_CALLS, chat_stream, cut, single
 from tests.proxy.conftest import JSON, Bench, Start, chat, said
-from tests.proxy.wire import SSE_HEAD, Connection, Message, Script, answer, chunk, stream
+from tests.proxy.wire import (
+    SSE_HEAD,
+    Connection,
+    Message,
+    Script,
+    answer,
+    call,
+    chunk,
+    stream,
+)
 
 DENY = {"kind": "tools", "deny": ["delete_*"]}
 WATCH = {"kind": "tools", "deny": ["never_called"], "mode": "shadow"}
@@ -353,6 +362,17 @@ def test_an_answer_over_the_limit_is_a_502_that_is_not_retried(start: Start) -> 
     reply = bench.post(chat())
     assert (reply.status, reply.get("x-portcullis-reason")) == (502, "answer_malformed")
     assert reply.get("x-should-retry") == "false"
+
+
+@pytest.mark.parametrize(("rules", "status"), [((), 200), (({"kind": "secrets"},), 502)])
+def test_what_a_file_holds_passes_in_any_size_where_no_rule_reads_it(
+    start: Start, rules: tuple[dict[str, str], ...], status: int
+) -> None:
+    content = b'{"a": 1}\n' * 500
+    bench = start(*rules, limits={"max_answer": "1KB"}, script=lambda got: answer(content))
+    reply = call(bench.base, "/v1/files/file-1/content", method="GET")
+    assert reply.status == status
+    assert (reply.body == content) is (status == 200)
 
 
 def test_a_stream_that_is_not_packed_as_it_says_is_a_502(start: Start) -> None:
