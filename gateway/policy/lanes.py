@@ -17,7 +17,6 @@ from gateway.policy.content import Edit
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.text_window import Failure, Seen, TextWindow
 
-
 LOOK_AT = 512
 """Characters that those that only look are given at a time: nothing waits for what they say."""
 
