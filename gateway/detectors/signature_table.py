@@ -205,7 +205,10 @@ SIGNATURES: tuple[Signature, ...] = (
         rf"\b(?:(?:sole|single|one and only|exclusive){S}(?:{W}{S}){{0,2}}(?:directives?|command"
         rf"|task|focus|concern|priority|mandate|mission|beacon|doctrine|objective|instruction)"
         rf"|all other(?:s|{S}{W}){gap(1)}(?:are|is|must|can|should be){gap(2)}(?:void|moot"
-        rf"|secondary|irrelevant|paused|wait|ignored|mirages?|apocryphal|obsolete|noise|suspended))\b",
+        rf"|secondary|irrelevant|paused|wait|mirages?|apocryphal|obsolete|noise|suspended)"
+        # Fields, options and the like are "ignored" in many a tool's description.
+        rf"|all other(?:s|{S}(?:{ORDERS}|{SAID}|concerns?|matters?|topics?|goals?|priorities))"
+        rf"{gap(1)}(?:are|is|must|can|should be){gap(2)}ignored)\b",
         ("sole",),
     ),
     Signature(
@@ -224,8 +227,10 @@ SIGNATURES: tuple[Signature, ...] = (
         0.5,
         rf"\b(?:the (?:next|following|upcoming|subsequent|forthcoming|ensuing)|what (?:follows"
         rf"|comes next)|(?:commands?|instructions?|directives?|orders?) to (?:act|follow))\b"
-        rf"(?:{S}{W}){{0,5}}{S}(?:instructions?|commands?|directives?|critical"
-        rf"|crucial|vital|imperative|essential|priority|urgent|action|mandatory|call to action)\b",
+        # "The following is critical", but not "the next critical step".
+        rf"(?:(?:{S}{W}){{0,5}}{S}(?:instructions?|commands?|directives?|imperative|priority|action"
+        rf"|call to action)|(?:{S}{W}){{1,5}}{S}(?:critical|crucial|vital|essential|urgent"
+        rf"|mandatory))\b",
         ("to-follow",),
     ),
     Signature(
