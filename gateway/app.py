@@ -35,10 +35,12 @@ from gateway.control import GoneError, Line
 from gateway.detectors.scan_cache import ScanCache
 from gateway.errors import ConfigError
 from gateway.exchange import Exchange
+from gateway.identity.kept_stand_ins import KeptStandIns
 from gateway.identity.session_book import SessionBook, counts_sessions, times_runs
 from gateway.identity.tenant import KeyRing
 from gateway.lifecycle import Supervisor, check_settings
 from gateway.policy.compile import compile_policy
+from gateway.policy.content_rule import ContentRule
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Workshop
 from gateway.proxy.begin import Current
@@ -249,7 +251,10 @@ async def build(
         return _live(texts, listen, workshop, cache, digest)
 
     current = Current(make(texts))
-    sessions = Sessions(SessionBook(store, derive(master, "session")))
+    sessions = Sessions(
+        SessionBook(store, derive(master, "session")),
+        KeptStandIns(store, derive(master, "stand-ins")),
+    )
 
     def observe(exchange: Exchange) -> None:
         metrics.record(exchange)
@@ -302,7 +307,10 @@ def _live(
     for name, plan in snapshot.tenants.items():
         options = [rule.options for rule in plan.rules]
         tenants[name] = TenantLive(
-            Pipeline(plan.rules, cache, digest), counts_sessions(options), times_runs(options)
+            Pipeline(plan.rules, cache, digest),
+            counts_sessions(options),
+            times_runs(options),
+            any(isinstance(rule, ContentRule) and rule.per_call for rule in plan.rules),
         )
     return Live(
         digest=snapshot.digest,

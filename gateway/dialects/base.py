@@ -219,6 +219,7 @@ class Call(ABC):
             made earlier the request need not say.
         names_model: whether `model` is the one that answers. What is stored was made by one that
             the request does not name, and a batch has several.
+        continuable: the provider may keep what it says, for a later call to continue by an id.
         place: where it stands in the batch that it came in.
     """
 
@@ -238,6 +239,7 @@ class Call(ABC):
     batched: bool = False
     knows_tools: bool = True
     names_model: bool = True
+    continuable: bool = False
     place: str = ""
 
     def __init__(self, document: Document) -> None:

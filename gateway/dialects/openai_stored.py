@@ -73,6 +73,7 @@ class StoredCall(Call):
     billable = False
     knows_tools = False
     names_model = False
+    continuable = True
     answer_surfaces = frozenset(Surface)
 
     def __init__(self, request: Request, body: bytes) -> None:

@@ -104,6 +104,7 @@ class ResponsesCall(Call):
         self.user_id = string(root.get("user")) or string(root.get("safety_identifier"))
         self.cache_key = string(root.get("prompt_cache_key"))
         self.previous_id = string(root.get("previous_response_id")) or _conversation(root)
+        self.continuable = root.get("store") is not False
 
     def _read_kept(self, reader: ItemReader) -> None:
         """What the provider keeps: earlier turns, prompt templates."""

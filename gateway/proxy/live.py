@@ -40,6 +40,7 @@ class TenantLive:
     pipeline: Pipeline
     counts_sessions: bool
     times_runs: bool
+    pseudonymizes: bool
 
 
 @dataclass(frozen=True, slots=True)

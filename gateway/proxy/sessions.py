@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 
 from gateway.exchange import Exchange
+from gateway.identity.kept_stand_ins import KeptStandIns
 from gateway.identity.session_book import SessionBook
 from gateway.proxy.live import Live
 
 
 class Sessions:
-    """Binds the session book to exchanges. One a worker."""
+    """Binds the session book, and the stand-ins that are kept, to exchanges. One a worker."""
 
-    def __init__(self, book: SessionBook) -> None:
+    def __init__(self, book: SessionBook, stand_ins: KeptStandIns) -> None:
         self._book = book
+        self._stand_ins = stand_ins
 
     async def enter(self, exchange: Exchange) -> None:
         """Find the call's session; `exchange.identity.session` is its key afterwards."""
@@ -22,8 +24,13 @@ class Sessions:
         exchange.visit = await self._book.enter(
             exchange, live.file.sessions, shared=plan.counts_sessions, timed=plan.times_runs
         )
+        if plan.pseudonymizes:
+            await self._stand_ins.load(exchange)
 
     async def leave(self, exchange: Exchange) -> None:
         """Note that the call is over."""
+        if exchange.pseudonyms:
+            live: Live = exchange.snapshot
+            await self._stand_ins.keep(exchange, live.file.sessions.max)
         if exchange.visit is not None:
             await self._book.leave(exchange, exchange.visit, time.time())
