@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from gateway.testing.answers import Say
 
@@ -45,6 +48,14 @@ SAYS: dict[str, Say | None] = {
     "early": Say(pieces=("sword", "fish is the word.")),
 }
 
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+def shipped(file: str, policy: str) -> tuple[dict[str, Any], ...]:
+    """The rules of a policy that operators copy."""
+    return tuple(yaml.safe_load((POLICIES / file).read_text())["policies"][policy]["rules"])
+
+
 SWORDFISH = {"kind": "patterns", "deny": ["swordfish"], "surfaces": ["output"], "action": "block"}
 BLOCKED = "Portcullis blocked this request: rule "
 
@@ -52,6 +63,15 @@ CASES = (
     Case(
         "allowed",
         ({"kind": "secrets", "action": "block"}, {"kind": "loop", "repeats": 5}),
+        calls=2,
+        sent=2,
+        shows=(DONE,),
+        made=True,
+    ),
+    Case("starter", shipped("starter.yaml", "starter"), calls=2, sent=2, shows=(DONE,), made=True),
+    Case(
+        "strict-data",  # what they send of themselves is no injection and no secret
+        shipped("strict.yaml", "data"),
         calls=2,
         sent=2,
         shows=(DONE,),
