@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway.cli.policy_argument import add_policies, load_snapshot, policies_of
+from gateway.config.forward_proxy import UPSTREAM as FORWARD_PROXY
 from gateway.config.policy_file import PolicyFile
 from gateway.config.problems import suggest
 from gateway.config.units import Amount
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         tenant = _one(
             "tenant", args.tenant or snapshot.file.default_tenant, list(snapshot.file.tenants)
         )
-        upstream = _one("upstream", args.upstream, list(snapshot.file.upstreams))
+        upstream = _one("upstream", args.upstream, _upstreams(snapshot.file, args.upstream))
         tools = _tools(snapshot, upstream, args.tool)
     except ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
@@ -60,7 +61,9 @@ def _tools(snapshot: Snapshot, upstream: str, named: str | None) -> list[Tool]:
 
     Tools of a model and of an MCP server need not stand in the file; those of an HTTP upstream do.
     """
-    table = snapshot.tools[upstream]
+    table = snapshot.tools.get(upstream)
+    if table is None:
+        return []  # tunnels
     if named is None:
         return list(table.tools)
     tool = table.named(named)
@@ -83,7 +86,15 @@ def _told(tool: Tool) -> tuple[str, ...]:
     )
 
 
+def _upstreams(file: PolicyFile, named: str | None) -> list[str]:
+    """The names that may be given; tunnels are never meant by saying nothing."""
+    asked = named == FORWARD_PROXY and file.forward_proxy is not None
+    return [*file.upstreams, *([FORWARD_PROXY] if asked else [])]
+
+
 def _provider(file: PolicyFile, upstream: str) -> str:
+    if upstream == FORWARD_PROXY:
+        return "tunnels"
     found = file.upstreams[upstream]
     return f"{found.provider}, {found.url}"
 
@@ -103,7 +114,7 @@ def _show(rows: list[Row]) -> None:
     if not rows:
         print("no rule applies")
         return
-    lines = [("", "stage", "rule", "kind", "mode", "from", "only when")]
+    lines: list[tuple[str, ...]] = [("", "stage", "rule", "kind", "mode", "from", "only when")]
     lines += [
         (str(number), row.stage, row.rule, row.kind, row.mode.value, row.source, row.condition)
         for number, row in enumerate(rows, 1)

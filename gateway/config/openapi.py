@@ -59,7 +59,9 @@ def _parse(name: str, text: bytes) -> Tree:
     tree = read_tree(name, text)
     if tree.problems and text.lstrip()[:1] == b"{":
         try:
-            return Tree(json.loads(text), {(): (name, 1)})
+            value = json.loads(text)
+            json.dumps(value)  # what is too deep to be written is too deep
+            return Tree(value, {(): (name, 1)})
         except (ValueError, RecursionError):
             pass
     return tree

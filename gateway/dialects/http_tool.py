@@ -71,8 +71,8 @@ class HttpTool:
         if self._tool == AMBIGUOUS:
             raise CallerError(
                 Reason.PATH_AMBIGUOUS,
-                "This path can be read in two ways, as two different tools. Nothing was sent to "
-                "the tool. Write it plainly: no escaped slashes, no empty or dot segments, and "
+                "This path can be read in two ways, as that of two tools. Nothing was sent to the "
+                "tool. Write it plainly: no escaped slashes, no empty or dot segments, and "
                 "capitals as the tool has them.",
             )
         target = ToolTarget(self._target or request.target, self._template)

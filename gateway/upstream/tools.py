@@ -70,12 +70,15 @@ class ToolTable:
         """The tool that a request to a raw path runs; None where it is none of these.
 
         Raises:
-            AmbiguousPathError: servers may read the path in two ways, as two different tools.
+            AmbiguousPathError: servers may read the path in two ways, as two different tools, or
+                as one that lies beside the upstream's base path (`..`).
         """
+        exact, plain, decoded = readings(path)
+        if ".." in decoded:
+            raise AmbiguousPathError
         if not self._by_count and not self._open:
             return None
         method = method.upper()
-        exact, plain, decoded = readings(path)
         found = self._look_up(method, exact, False)
         if (
             self._look_up(method, plain, True) is not found

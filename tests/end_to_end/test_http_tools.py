@@ -109,7 +109,7 @@ def test_a_poisoned_result_is_replaced_before_the_agent_reads_it(tools: Tools) -
         ("DELETE", "/notes/7", "tool_denied"),
         ("POST", "/weather/paris", "tool_unknown"),
         ("GET", "/admin", "tool_unknown"),
-        ("GET", "/weather/%2e%2e/admin", "tool_unknown"),
+        ("GET", "/weather/%2e%2e/admin", "path_ambiguous"),
         ("DELETE", "/weather/..%2fnotes/7", "path_ambiguous"),
     ],
 )

@@ -90,6 +90,13 @@ def test_a_spelling_that_everybody_reads_alike_is_taken(path: str) -> None:
     assert found("GET", path) == "get_user"
 
 
+@pytest.mark.parametrize("path", ["/..", "/a/../b", "/a/%2e%2E/b", "/a\\..\\b", "/x%2f..%2fy"])
+def test_no_path_climbs_out_of_the_upstreams_base(path: str) -> None:
+    assert found("GET", path) == "ambiguous"
+    with pytest.raises(AmbiguousPathError):
+        NO_TOOLS.find("GET", path)
+
+
 def test_what_may_be_escaped_slashes_belongs_to_the_rest_of_a_path() -> None:
     assert found("GET", "/tree/group%2Fproject") == "tree"
 
@@ -103,7 +110,7 @@ def test_any_path_is_one_tools_or_nobodys_or_refused(path: str, method: str) -> 
 
 
 def test_without_tools_every_path_is_nobodys() -> None:
-    assert NO_TOOLS.find("GET", "/a//b/../c") is None
+    assert NO_TOOLS.find("GET", "/a//b/./c") is None
     assert not NO_TOOLS
     assert NO_TOOLS.of([ToolCall("", "x", "{}")]) is None
     assert NO_TOOLS.price([ToolCall("", "x", "{}")]) is None
