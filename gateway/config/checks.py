@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.config.forward_proxy import UPSTREAM as FORWARD_PROXY
 from gateway.config.policy_file import PolicyFile, parse_rule
 from gateway.config.problems import suggest
 from gateway.config.rule_options import RuleOptions
@@ -23,8 +24,8 @@ from gateway.verdict import Mode
 
 Problem = tuple[Path, str]
 
-RESERVED_UPSTREAMS = ("v1", "v1beta")
-"""First parts of paths that are the providers' own."""
+RESERVED_UPSTREAMS = ("v1", "v1beta", FORWARD_PROXY)
+"""First parts of paths that are the providers' own, and what tunnels are called."""
 
 _LIMITS = ("rate_limit", "budget")
 
@@ -100,7 +101,7 @@ def _upstreams(document: Any) -> Iterator[Problem]:
     upstreams = _mapping(document, "upstreams")
     for name, upstream in upstreams.items():
         if name in RESERVED_UPSTREAMS:
-            yield ("upstreams", name), f"{name!r} is the start of the providers' own paths"
+            yield ("upstreams", name), f"{name!r} is a name of the gateway's own"
         provider = _mapping(upstream).get("provider")
         if isinstance(provider, str) and provider not in BY_NAME_ONLY:
             by_provider.setdefault(provider, []).append(name)
@@ -137,6 +138,8 @@ def _when(options: RuleOptions, path: Path, document: Any) -> Iterator[Problem]:
         return
     for key, globs in options.when.model_dump(exclude_none=True).items():
         known = _mapping(document, f"{key}s") if key in ("tenant", "upstream") else None
+        if known is not None and key == "upstream":
+            known = {**known, FORWARD_PROXY: None}
         for index, glob in enumerate(globs):
             where = (*path, "when", key, index)
             if wrong := glob_error(glob):

@@ -10,6 +10,9 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from gateway.config.rule_options import Strict
 from gateway.config.units import DurationField
 
+UPSTREAM = "forward_proxy"
+"""What the upstream of a tunnel is called in rules, records and metrics."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

@@ -14,6 +14,7 @@ import re
 LONGEST = 253
 """Characters of a name (RFC 1035, 2.3.4, without the root's dot)."""
 
+_LONGEST_SPELLING = 1024
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -28,6 +29,8 @@ def plain_host(text: str) -> str:
     Raises:
         ValueError: it is no host. A zone (`fe80::1%eth0`) has no meaning to anybody else.
     """
+    if len(text) > _LONGEST_SPELLING:
+        raise ValueError("no host")
     if text.startswith("[") or text.count(":") > 1:
         return _six(text)
     name = _ascii(text).removesuffix(".")

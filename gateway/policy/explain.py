@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.config.forward_proxy import UPSTREAM as FORWARD_PROXY
 from gateway.policy.compile import Snapshot
 from gateway.policy.kinds.tools import ToolsRule
 from gateway.policy.names import Names
@@ -38,6 +39,8 @@ def explain(snapshot: Snapshot, tenant: str, upstream: str, tool: str = "") -> l
     """
     rows = []
     for rule in snapshot.rules_for(tenant):
+        if rule.judges not in ("both", "tunnels" if upstream == FORWARD_PROXY else "calls"):
+            continue
         when = rule.options.when
         if not watches_upstream(when, upstream):
             continue

@@ -15,7 +15,7 @@ import binascii
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from gateway.config.forward_proxy import ForwardProxy
+from gateway.config.forward_proxy import UPSTREAM, ForwardProxy
 from gateway.config.policy_file import PolicyFile
 from gateway.dialects.hosts import is_address, plain_host
 from gateway.dialects.registry import DIALECTS
@@ -35,9 +35,6 @@ from gateway.proxy.sessions import Sessions
 from gateway.state.store import Store
 from gateway.upstream.tunnels import Connector, FarEnd
 from gateway.verdict import GATEWAY, Action, Reason, Verdict
-
-UPSTREAM = "forward_proxy"
-"""What a tunnel's upstream is called in rules, records and metrics."""
 
 ACCESS_DENIED = b"\x15\x03\x01\x00\x02\x02\x31"
 """The TLS alert `access_denied` (RFC 8446, 6.2), so that a client says what happened to it."""
@@ -188,10 +185,10 @@ class Tunnels:
 
 class SniGate:
     """Lets TLS through that names the host of its tunnel; on other ports than 443 also what is no
-    TLS. Where the host is an address, TLS names none."""
+    TLS. Where the host is an address, TLS names none, or the address."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._host = "" if is_address(host) else host
+        self._names = {"", host} if is_address(host) else {host}
         self._tls_only = port == 443
         self._pieces = 0
 
@@ -212,7 +209,7 @@ class SniGate:
             if self._pieces >= _MOST_PIECES or len(first) > 2 * MAX_HELLO:
                 raise ShutError(ACCESS_DENIED)
             return None
-        if named != self._host:
+        if named not in self._names:
             raise ShutError(ACCESS_DENIED)
         return first
 

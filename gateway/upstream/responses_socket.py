@@ -199,7 +199,7 @@ class _Turn:
         if kind in _LAST:
             self._over = True
             self._done(True)
-        return encode(text, kind if isinstance(kind, str) else "")
+        return encode(text, kind if isinstance(kind, str) and kind.isprintable() else "")
 
     async def read(self) -> bytes:
         """All events."""

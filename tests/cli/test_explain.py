@@ -148,3 +148,18 @@ def test_a_broken_policy_cannot_be_explained(
     (tmp_path / "p.yaml").write_text("version: 2")
     assert run(str(tmp_path)) == 2
     assert "p.yaml:1:" in capsys.readouterr().err
+
+
+def test_the_rules_of_tunnels_are_shown_where_there_is_a_proxy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(POLICY + "      - {kind: egress, allow: [a.example]}\n")
+    words = ("--policies", str(path), "--upstream", "forward_proxy")
+    assert run(*words) == 2
+    path.write_text(path.read_text() + "forward_proxy: {}\n")
+    capsys.readouterr()
+    assert run(*words) == 0
+    shown = capsys.readouterr().out
+    assert "base/egress" in shown
+    assert "base/model" not in shown

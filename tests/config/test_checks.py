@@ -160,3 +160,10 @@ def test_a_forward_proxy_and_its_rules_are_nothing_without_each_other() -> None:
 def test_an_open_proxy_is_warned_of() -> None:
     allow = {"kind": "egress", "allow": ["*"]}
     assert "--allow-anonymous" in warned({**rules(allow), "forward_proxy": {}})
+
+
+def test_tunnels_may_be_named_in_conditions_and_nothing_else_has_their_name() -> None:
+    when = {"kind": "patterns", "deny": ["x"], "action": "block"}
+    assert said(rules({**when, "when": {"upstream": ["forward_proxy"]}})) == ""
+    taken = {"forward_proxy": {"provider": "openai", "url": "https://x"}}
+    assert "a name of the gateway's own" in said(document(upstreams=taken))

@@ -40,3 +40,17 @@ def test_only_rules_that_watch_a_tool_are_told_with_what_they_say_of_it() -> Non
     assert said == {"base/model": "", "base/tools": "denies it"}
     said = {row.rule: row.says for row in explain(snapshot, "acme", "openai", "cat")}
     assert said == {"base/tools": "lets it pass"}
+
+
+def test_tunnels_have_rules_of_their_own() -> None:
+    more = b"      - {kind: egress, allow: [a.example]}\n      - {kind: secrets, action: block}\n"
+    text = FILE + more + b"forward_proxy: {}\n"
+    snapshot = compile_policy(load_texts({"p.yaml": text}, {}), make_workshop())
+    kinds = {
+        upstream: [row.kind for row in explain(snapshot, "acme", upstream)]
+        for upstream in ("openai", "forward_proxy")
+    }
+    assert kinds == {
+        "openai": ["model", "tools", "secrets"],
+        "forward_proxy": ["egress", "secrets"],
+    }
