@@ -65,7 +65,7 @@ def test_a_path_that_no_dialect_reads_passes_with_its_body_where_no_rule_reads_i
 
 def test_a_body_on_a_path_that_no_dialect_reads_follows_unscannable(start: Start) -> None:
     bench = start({"kind": "tools", "deny": ["x"], "unscannable": "block"})
-    reply = call(bench.base, "/v1/batches", b'{"a":1}', [JSON])
+    reply = call(bench.base, "/v1/fine_tuning/jobs", b'{"a":1}', [JSON])
     assert reply.status == 400
     assert error_of(reply)["code"] == "unscannable_content"
     assert call(bench.base, "/v1/models", method="GET").status == 200  # no body, nothing unread
