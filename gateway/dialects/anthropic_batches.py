@@ -20,6 +20,7 @@ from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.jsonlines import Lines
 from gateway.dialects.paths import plain_path
 from gateway.dialects.reading import Reader, mapping, string
+from gateway.dialects.spelling import refuse_keys
 from gateway.errors import CallerError
 from gateway.message import Headers, Request
 from gateway.verdict import Reason
@@ -85,6 +86,7 @@ class MessageBatch(BatchCall):
         params = mapping(request).get("params")
         if type(params) is not dict:
             raise CallerError(Reason.BODY_MALFORMED, f"`{place}.params` must be an object.")
+        refuse_keys(params)
         member = AnthropicCall(PartDocument(params, self._document), "chat")
         member.place = f"{place}.params"
         for name in request.keys() - {"params"}:

@@ -20,6 +20,7 @@ from gateway.dialects.openai_embeddings import EmbeddingsCall
 from gateway.dialects.paths import dialect_for
 from gateway.dialects.reading import Reader, string
 from gateway.dialects.responses_request import ResponsesCall
+from gateway.dialects.spelling import refuse_keys
 from gateway.errors import CallerError
 
 _TEXT_NAMES = frozenset(
@@ -150,6 +151,7 @@ class FileUpload(BatchCall):
         if type(body) is dict and url:
             read = _READERS.get(dialect_for("openai", "POST", url))
             if read is not None:
+                refuse_keys(body)
                 member = read(PartDocument(body, line), url)
                 member.place = f"{place}.body"
                 member.billable = False
