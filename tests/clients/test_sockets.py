@@ -116,7 +116,7 @@ def test_the_openai_sdk_goes_on_after_a_block(gateway: RunningGateway) -> None:
             connection.response.create(model="gpt-4o-mini", input=text)
             for event in connection:
                 if event.type == "error":
-                    codes.append(event.error.code)  # type: ignore[union-attr]
+                    codes.append(event.error.code)
                 if event.type in ("error", "response.completed"):
                     break
         assert codes == ["secret_found"]

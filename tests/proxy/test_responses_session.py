@@ -14,6 +14,7 @@ import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.sync.connection import Connection
 
 from gateway.proxy import responses_session
 from gateway.testing.answers import Say, Tool
@@ -79,7 +80,7 @@ def create(text: str = "Hello", **more: Any) -> str:
     return orjson.dumps(asked).decode()
 
 
-def turn(socket: ClientConnection) -> list[dict[str, Any]]:
+def turn(socket: Connection) -> list[dict[str, Any]]:
     """The events of one response."""
     found: list[dict[str, Any]] = []
     while not found or found[-1]["type"] not in LAST:

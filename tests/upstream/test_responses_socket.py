@@ -90,7 +90,7 @@ def test_a_response_that_fails_ends_too(last: str) -> None:
         for _ in range(2):
             assert (await kinds(await bench.ask()))[-1] == last
 
-    script = [{"type": "response.created", "response": {}}, {"type": last}]
+    script: list[Step] = [{"type": "response.created", "response": {}}, {"type": last}]
     with SocketProvider(lambda got, number: script) as provider:
         play(provider.url, scene)
         assert len(provider.open) == 1

@@ -67,7 +67,10 @@ def test_an_address_is_not_resolved() -> None:
 
 
 def test_names_are_resolved_by_the_system() -> None:
-    found = asyncio.run(Connector(frozenset()).resolve("localhost", 443))
+    async def scene() -> list[str]:
+        return await Connector(frozenset()).resolve("localhost", 443)
+
+    found = asyncio.run(scene())
     assert set(found) <= {"127.0.0.1", "::1"}
     assert found
 
