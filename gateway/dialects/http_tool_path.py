@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
@@ -41,9 +42,10 @@ class PathTemplate:
         rank: sorts the more specific pattern first: from the left, plain text before text with
             a parameter, that before a parameter alone, that before the rest of the path.
         shape: equal for two patterns that match the same paths.
+        lead: its segments of plain text before the first parameter, in lower case.
     """
 
-    __slots__ = ("_rest", "_segments", "names", "rank", "shape", "text")
+    __slots__ = ("_rest", "_segments", "lead", "names", "rank", "shape", "text")
 
     def __init__(self, text: str) -> None:
         """Raises ValueError that says what is wrong with the pattern."""
@@ -66,6 +68,8 @@ class PathTemplate:
             raise ValueError("expected each parameter once")
         self.rank = tuple(segment.rank for segment in self._segments)
         self.shape = tuple(segment.shape for segment in self._segments)
+        plain = itertools.takewhile(lambda segment: not segment.names, self._segments)
+        self.lead = tuple(segment.shape[0] for segment in plain)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PathTemplate) and other.text == self.text

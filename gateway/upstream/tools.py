@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gateway.dialects.base import ToolCall
 from gateway.dialects.http_tool_path import PathTemplate, readings
@@ -41,6 +42,9 @@ class Tool:
         return method == "HEAD" and "GET" in self.methods
 
 
+_order = itemgetter(0)
+
+
 class AmbiguousPathError(Exception):
     """A path that leads to different tools, depending on who reads it."""
 
@@ -51,13 +55,14 @@ class ToolTable:
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self.tools = tuple(tools)
         self._by_name = {fold(tool.name): tool for tool in reversed(self.tools)}
-        self._by_count: dict[int, list[Tool]] = {}
-        self._open: list[Tool] = []
-        for tool in sorted(self.tools, key=_specific):
-            if tool.path is None:
-                continue
-            count = tool.path.count
-            (self._open if count is None else self._by_count.setdefault(count, [])).append(tool)
+        # By the number of segments and the plain text at the start: few tools are left to try.
+        self._by_lead: dict[tuple[int | None, tuple[str, ...]], list[tuple[int, Tool]]] = {}
+        self._longest = 0
+        for order, tool in enumerate(sorted(self.tools, key=_specific)):
+            if tool.path is not None:
+                key = (tool.path.count, tool.path.lead)
+                self._by_lead.setdefault(key, []).append((order, tool))
+                self._longest = max(self._longest, len(tool.path.lead))
 
     def __bool__(self) -> bool:
         return bool(self.tools)
@@ -76,7 +81,7 @@ class ToolTable:
         exact, plain, decoded = readings(path)
         if ".." in decoded:
             raise AmbiguousPathError
-        if not self._by_count and not self._open:
+        if not self._by_lead:
             return None
         method = method.upper()
         found = self._look_up(method, exact, False)
@@ -88,8 +93,14 @@ class ToolTable:
         return found
 
     def _look_up(self, method: str, segments: Sequence[str], folded: bool) -> Tool | None:
-        fixed = self._by_count.get(len(segments), ())
-        for tool in (*fixed, *self._open) if self._open else fixed:
+        count = len(segments)
+        start = [segment.lower() for segment in segments[: self._longest]]
+        likely: list[tuple[int, Tool]] = []
+        for length in range(len(start) + 1):
+            lead = tuple(start[:length])
+            likely += self._by_lead.get((count, lead), ())
+            likely += self._by_lead.get((None, lead), ())
+        for _, tool in sorted(likely, key=_order):
             assert tool.path is not None
             if tool.takes(method) and tool.path.match(segments, folded=folded) is not None:
                 return tool

@@ -109,6 +109,22 @@ def test_any_path_is_one_tools_or_nobodys_or_refused(path: str, method: str) -> 
     assert found(method, "/" + path) in {"none", "ambiguous", *(t.name for t in TABLE.tools)}
 
 
+@given(
+    method=st.sampled_from(["GET", "DELETE", "PUT"]),
+    parts=st.lists(
+        st.sampled_from(["users", "me", "7", "7.csv", "tree", "root", "admin", "x"]), max_size=4
+    ),
+)
+def test_the_tool_is_the_first_of_all_that_match_by_rank(method: str, parts: list[str]) -> None:
+    """The same as trying every tool, the most specific first."""
+    matching = [
+        (each.path.rank, each.methods is None, each.name)
+        for each in TABLE.tools
+        if each.path is not None and each.takes(method) and each.path.match(parts) is not None
+    ]
+    assert found(method, "/" + "/".join(parts)) == min(matching, default=("", "", "none"))[-1]
+
+
 def test_without_tools_every_path_is_nobodys() -> None:
     assert NO_TOOLS.find("GET", "/a//b/./c") is None
     assert not NO_TOOLS
