@@ -212,6 +212,11 @@ class Connection(asyncio.Protocol):
             duplex.feed(piece)
         return duplex
 
+    @property
+    def full(self) -> bool:
+        """Whether more was written than the caller has taken in a while."""
+        return self._drained is not None
+
     async def drain(self) -> None:
         """Wait until the caller has taken most of what was written."""
         if self._drained is not None:

@@ -7,7 +7,7 @@ server, and before the frame that completes a stream is let through.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from dataclasses import replace
 
 from gateway.dialects.base import Answer, Call, Framing
@@ -145,7 +145,7 @@ class Relay:
         headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
         if not packed:
             headers.remove("content-encoding")
-        return Reply(answer.status, headers, _chain(first, pieces))
+        return Reply(answer.status, headers, _Chain(first, pieces))
 
     async def _pieces(
         self,
@@ -173,9 +173,11 @@ class Relay:
                 try:
                     if endless:
                         piece = await self._next_until_drain(exchange, answer)
-                    else:
-                        async with asyncio.timeout(self.keep_alive if window.waits else None):
+                    elif window.waits:
+                        async with asyncio.timeout(self.keep_alive):
                             piece = await answer.next_piece()
+                    else:
+                        piece = await answer.next_piece()
                 except TimeoutError:
                     out = window.open() + framing.keep_alive
                     exchange.bytes_out += len(out)
@@ -330,11 +332,25 @@ def _framing(call: Call, answer: UpstreamReply) -> Framing | None:
     return call.framings.get(media) if answer.status < 300 else None
 
 
-async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        if first:
-            yield first
-        async for piece in rest:
-            yield piece
-    finally:
-        await rest.aclose()
+class _Chain:
+    """The first piece, and then the rest."""
+
+    __slots__ = ("_first", "_rest")
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        first, self._first = self._first, b""
+        return _ready(first) if first else self._rest.__anext__()
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+
+async def _ready(piece: bytes) -> bytes:
+    return piece

@@ -191,7 +191,8 @@ class _Written:
         connection = self._http.connection
         async for piece in pieces:
             connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            await connection.drain()
+            if connection.full:
+                await connection.drain()
         if chunked:
             connection.write(b"0\r\n\r\n")
 

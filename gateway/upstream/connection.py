@@ -84,7 +84,13 @@ class Incoming:
             if self.complete:
                 self._let_go()
                 return b""
-            await self._wait()
+            if self.error is not None:
+                raise self.error
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await waiter  # as `_wait` does: it is waited here for each piece
+            finally:
+                self._waiter = None
         return self.take()
 
     def take(self) -> bytes:
