@@ -342,7 +342,8 @@ class AnswerGuard:
 
     def blocked_message(self, verdict: Verdict) -> str:
         """What the caller is told in the place of a whole answer."""
-        return wording.answer_blocked(verdict, self.exchange.id, begun=False)
+        party = call_of(self.exchange).party
+        return wording.answer_blocked(verdict, self.exchange.id, begun=False, party=party)
 
 
 def _for_answer(verdict: Verdict) -> Verdict:

@@ -45,9 +45,13 @@ def refused(verdict: Verdict, reference: str, party: str = "provider") -> str:
     )
 
 
-def answer_blocked(verdict: Verdict, reference: str, *, begun: bool) -> str:
+def answer_blocked(
+    verdict: Verdict, reference: str, *, begun: bool, party: str = "provider"
+) -> str:
     """Why an answer was stopped: before its first byte, or in the middle of a stream."""
     lost = "The rest of the answer was not delivered" if begun else "The answer was not delivered"
+    if party == "tool":
+        lost = "The tool was run, but what it gave was not delivered"
     return _sentences(
         f"Portcullis blocked this answer: rule {verdict.rule} {verdict.what}",
         lost,

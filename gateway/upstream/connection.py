@@ -240,7 +240,8 @@ class Connection(asyncio.Protocol):
     def release(self, *, reusable: bool) -> None:
         """The answer is no longer wanted."""
         self._answer = None
-        if not reusable or self.closed:
+        patient = self._timeout == PATIENCE  # and so would be the timer of the next answer
+        if not reusable or self.closed or patient:
             self.abort()
             return
         self._idle_since = self._loop.time()

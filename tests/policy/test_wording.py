@@ -41,6 +41,12 @@ def test_a_blocked_answer_says_how_much_is_missing(begun: bool, lost: str) -> No
     assert said.endswith("Reference x1.")
 
 
+def test_what_was_not_done_is_said_of_who_would_have_done_it() -> None:
+    assert "Nothing was sent to the tool." in wording.refused(FOUND, "x1", "tool")
+    told = wording.answer_blocked(FOUND, "x1", begun=False, party="tool")
+    assert "The tool was run, but what it gave was not delivered." in told
+
+
 def test_a_removed_call_is_named_in_plain_ascii_and_short() -> None:
     said = wording.call_removed("delete\u202e" + "x" * 500, FOUND, "x1")
     assert said.isascii()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from typing import Any
 
 import pytest
@@ -244,3 +245,36 @@ async def test_chunks_whose_sizes_come_alone_may_be_many() -> None:
     wire.connection.data_received(b"0\r\n\r\n")
     assert await body_of(answer) == b""
     assert wire.kept == [True]
+
+
+class Socket:
+    """Notes which options are set."""
+
+    def __init__(self) -> None:
+        self.options: dict[int, int] = {}
+
+    def setsockopt(self, level: int, name: int, value: int) -> None:
+        self.options[name] = value
+
+
+async def test_a_patient_answer_outlives_any_silence_and_is_the_last_of_its_connection() -> None:
+    wire, sock = Wire(), Socket()
+    made: Any = wire.transport
+    made.get_extra_info = {"socket": sock}.get
+    patient = wire.ask(timeout=0.02)
+    wire.connection.data_received(CHUNKED[:50])
+    await patient.head()
+    patient.be_patient()
+    assert sock.options[socket.SO_KEEPALIVE] == 1
+    await asyncio.sleep(0.1)
+    wire.connection.data_received(CHUNKED[50:])
+    assert await body_of(patient) == b"hello"
+    assert wire.kept == [False]
+
+
+async def test_patience_with_an_answer_that_is_over_is_nothing() -> None:
+    wire = Wire()
+    answer = wire.ask()
+    answer.close()
+    answer.be_patient()
+    assert wire.kept == [False]
