@@ -4,8 +4,8 @@ Rules of this file:
 - Money is whole nano-dollars. A price is nano-dollars for a million tokens, which is exact for
   every published price; a cost is rounded up, once, at the end of an exchange.
 - `reserve` is never below what `cost` can come to for a call that keeps to its bounds.
-- A model that is not in the table is never free, see `dearest`, unless it runs on one's own machine,
-  see `OWN_MACHINES`.
+- A model that is not in the table is never free, see `dearest`, unless it runs on one's own
+  machine, see `OWN_MACHINES`.
 """
 
 from __future__ import annotations

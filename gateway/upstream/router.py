@@ -75,7 +75,7 @@ class Router:
             CallerError: 404, no upstream takes that path.
         """
         path, mark, query = request.target.partition("?")
-        first = _asked_by(request.headers)
+        first = _asked_by(request.headers, path)
         versioned = bool(mark) and "api-version=" in query
         key = (request.method, path, first, versioned)
         target = self._known.get(key)
@@ -119,7 +119,7 @@ class Router:
         if spoken or (order and path.startswith("/v1/")):
             provider = spoken[0][0] if spoken else order[0]
             return self._target(self._by_provider[provider], method, path)
-        if "ollama" in self._by_provider and _is_ollamas(method, path):
+        if "ollama" in self._by_provider and self._is_ollamas(method, path, asker):
             return self._target(self._by_provider["ollama"], method, path)
         names = ", ".join(f"/{name}/" for name in self._upstreams) or "none"
         raise _unknown(
@@ -127,6 +127,13 @@ class Router:
             "/v1/responses, /v1/embeddings, /v1/messages, /v1beta/models/...) or a named "
             f"upstream's prefix: {names}."
         )
+
+    def _is_ollamas(self, method: str, path: str, asker: str) -> bool:
+        """Whether a path that no dialect reads is Ollama's: its API, and the root, by which its
+        command line tool asks whether it is there."""
+        if path in ("", "/"):
+            return method in ("GET", "HEAD") and (asker == "ollama" or len(self._by_provider) == 1)
+        return path.startswith("/api/") and not path.startswith("/api/v1/")
 
     def _is_azures(self, rest: str, versioned: bool) -> bool:
         """Whether `/openai/<rest>` is Azure's path, not one of an upstream that is named so."""
@@ -189,16 +196,10 @@ class Router:
         return self._tools.get(name, NO_TOOLS)
 
 
-def _is_ollamas(method: str, path: str) -> bool:
-    """Whether a path that no dialect reads is Ollama's: its API, and the root by which its command
-    line tool asks whether it is there."""
-    if path in ("", "/"):
-        return method.upper() in ("GET", "HEAD")
-    return path.startswith("/api/") and not path.startswith("/api/v1/")
-
-
-def _asked_by(headers: Headers) -> str:
+def _asked_by(headers: Headers, path: str) -> str:
     """Whose SDK asks, where one says so: paths like `/v1/models` are nobody's own."""
+    if path == "/" and headers.get("user-agent").lower().startswith("ollama"):
+        return "ollama"
     if "anthropic-version" in headers:
         return "anthropic"
     return "gemini" if "x-goog-api-key" in headers else "openai"

@@ -218,12 +218,20 @@ def test_without_azure_the_name_is_a_name() -> None:
         ("/api/generate", "POST", "ollama"),
         ("/api/tags", "GET", "opaque"),
         ("/api/pull", "POST", "opaque"),
-        ("/", "HEAD", "opaque"),
     ],
 )
 def test_ollamas_own_paths_go_to_ollama(path: str, method: str, dialect: str) -> None:
     found = route(router({**BOTH, "cellar": "ollama"}), path, method)
     assert found == Target("cellar", "ollama", dialect, path)
+
+
+def test_the_root_is_ollamas_for_its_own_tool_or_where_nobody_else_is() -> None:
+    among = router({**BOTH, "cellar": "ollama"})
+    found = route(among, "/", "HEAD", user_agent="ollama/0.9.1 (amd64 linux) Go/go1.24.0")
+    assert found == Target("cellar", "ollama", "opaque", "/")
+    with pytest.raises(CallerError):
+        route(among, "/", "HEAD", user_agent="claude-cli/2.1")
+    assert route(router({"cellar": "ollama"}), "/", "GET").upstream == "cellar"
 
 
 @pytest.mark.parametrize(
