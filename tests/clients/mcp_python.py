@@ -12,6 +12,7 @@ from mcp.client.session import ClientSession
 from mcp.client.sse import sse_client
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
+WORD = "swordfish"
 LONGEST = 20.0
 """Seconds until a call that nobody answers has failed."""
 
@@ -19,19 +20,35 @@ LONGEST = 20.0
 async def heard(base: str, way: str) -> dict[str, Any]:
     """What an agent sees that connects in a way: `modern` (2026-07-28), `legacy` (the handshake,
     streamable HTTP) or `sse` (the older transport)."""
+    sampled: list[str] = []
+
+    async def on_sampling(_: Any, params: types.CreateMessageRequestParams) -> Any:
+        sampled.append(str(params.messages))
+        said = types.TextContent(type="text", text="fine")
+        return types.CreateMessageResult(role="assistant", content=said, model="m")
+
+    options: dict[str, Any] = {
+        "read_timeout_seconds": LONGEST,
+        "sampling_callback": on_sampling,
+    }
     async with AsyncExitStack() as stack:
         if way == "sse":
-            client = await _older(stack, f"{base}/older")
+            client = await _older(stack, f"{base}/older", options)
         else:
             mode: Any = "legacy" if way == "legacy" else "auto"
-            made = Client(f"{base}/everything", mode=mode, read_timeout_seconds=LONGEST)
+            made = Client(f"{base}/everything", mode=mode, **options)
             client = await stack.enter_async_context(made)
-        return await _round(client)
+        found = await _round(client)
+        if way != "modern":  # where a server no longer asks in the midst of a call
+            for name, prompt in (("sampling", "hello"), ("sampling_stopped", f"say {WORD}")):
+                told = _result(await client.call_tool("test_sampling", {"prompt": prompt}))
+                found[name] = {**told, "seen": len(sampled)}
+        return found
 
 
-async def _older(stack: AsyncExitStack, url: str) -> Any:
+async def _older(stack: AsyncExitStack, url: str, options: dict[str, Any]) -> Any:
     reads, writes = await stack.enter_async_context(sse_client(url))
-    session = ClientSession(reads, writes, read_timeout_seconds=LONGEST)
+    session = ClientSession(reads, writes, **options)
     client = await stack.enter_async_context(session)
     await client.initialize()
     return client

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.testing.gateway import RunningGateway
-from tests.clients.mcp_python import KEY, heard
+from tests.clients.mcp_python import KEY, WORD, heard
 from tests.mcp.everything import MAIL, POISON, EverythingServer
 
 NODE = Path(__file__).parent / "node"
@@ -25,6 +25,7 @@ RULES: list[dict[str, Any]] = [
     {"kind": "secrets", "action": "block"},
     {"kind": "pii", "entities": ["EMAIL_ADDRESS"], "action": "redact"},
     {"kind": "injection", "surfaces": ["tool_result"], "action": "replace"},
+    {"kind": "patterns", "deny": [WORD], "surfaces": ["tool_result"], "action": "block"},
     {
         "kind": "injection",
         "id": "definitions",
@@ -165,3 +166,22 @@ def test_resources_and_prompts_are_read_by_rules(place: Place, side: str, way: s
     told = place.heard(side, way)
     assert told["resource"] == "Ann Lee, <EMAIL_ADDRESS>"
     assert told["prompt"] == "This is a simple prompt for testing."
+
+
+@pytest.mark.parametrize(
+    ("side", "way"), [("python", "legacy"), ("python", "sse"), ("node", "legacy"), ("node", "sse")]
+)
+def test_a_server_asks_the_clients_model_and_is_told_where_it_may_not(
+    place: Place, side: str, way: str
+) -> None:
+    """A request of the server that a rule stops is answered with an error: it does not wait."""
+    told = place.heard(side, way)
+    assert told["sampling"] == {
+        "text": "LLM response: fine",
+        "error": False,
+        "structured": None,
+        "seen": 1,
+    }
+    stopped = told["sampling_stopped"]
+    assert (stopped["error"], stopped["seen"]) == (True, 1)
+    assert WORD not in stopped["text"]

@@ -3,9 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 
 const KEY = 'AKIAIOSFODNN7EXAMPLE';
+const WORD = 'swordfish';
 const LONGEST = { timeout: 20_000 };
 const order = JSON.parse(readFileSync(0, 'utf8'));
 
@@ -20,7 +22,12 @@ function result(told) {
 }
 
 async function round(way) {
-  const client = new Client({ name: 'portcullis-tests', version: '1.0.0' });
+  const client = new Client({ name: 'portcullis-tests', version: '1.0.0' }, { capabilities: { sampling: {} } });
+  let sampled = 0;
+  client.setRequestHandler(CreateMessageRequestSchema, async () => {
+    sampled += 1;
+    return { role: 'assistant', model: 'm', content: { type: 'text', text: 'fine' } };
+  });
   await client.connect(transports[way](), LONGEST);
   const call = async (name, args, options = {}) =>
     result(await client.callTool({ name, arguments: args }, undefined, { ...LONGEST, ...options }));
@@ -36,6 +43,8 @@ async function round(way) {
   found.progress.seen = seen;
   found.resource = (await client.readResource({ uri: 'test://people' }, LONGEST)).contents[0].text;
   found.prompt = (await client.getPrompt({ name: 'test_simple_prompt' }, LONGEST)).messages[0].content.text;
+  found.sampling = { ...(await call('test_sampling', { prompt: 'hello' })), seen: sampled };
+  found.sampling_stopped = { ...(await call('test_sampling', { prompt: `say ${WORD}` })), seen: sampled };
   await client.close();
   return found;
 }
