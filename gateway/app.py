@@ -39,6 +39,7 @@ from gateway.identity.kept_stand_ins import KeptStandIns
 from gateway.identity.session_book import SessionBook, counts_sessions, times_runs
 from gateway.identity.tenant import KeyRing
 from gateway.lifecycle import Supervisor, check_settings
+from gateway.memory import give_back
 from gateway.policy.compile import compile_policy
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.pipeline import Pipeline
@@ -302,6 +303,7 @@ def _live(
     """Everything that follows from one policy."""
     loaded = load_texts(texts, os.environ)
     snapshot = compile_policy(loaded, workshop)
+    give_back()
     file = snapshot.file
     tenants = {}
     for name, plan in snapshot.tenants.items():
