@@ -25,6 +25,14 @@ _FOUND = frozenset({"groundingMetadata", "groundingAttributions", "urlContextMet
 _SEALED = frozenset({"continuationToken", "googleMapsWidgetContextToken", "sdkBlob"})
 """Values that only Google can read."""
 
+_COUNTS = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "totalTokenCount",
+)
 _CALLS = ("functionCall", "executableCode", "toolCall")
 _RESULTS = ("codeExecutionResult", "toolResponse")
 
@@ -203,26 +211,24 @@ def read_usage(known: Usage | None, report: Any) -> Usage | None:
     ("GenerateContentResponse", "UsageMetadata" in the API's reference). `totalTokenCount` counts
     where it is more than their sum.
     """
-    counts = {
-        name: max(whole(field(report, name)) or 0, 0)
-        for name in (
-            "promptTokenCount",
-            "toolUsePromptTokenCount",
-            "cachedContentTokenCount",
-            "candidatesTokenCount",
-            "thoughtsTokenCount",
-            "totalTokenCount",
-        )
-    }
-    if not any(counts.values()):
+    if type(report) is not dict:
         return known
-    prompt, tools, cached, said, thought, total = counts.values()
+    prompt, tools, cached, said, thought, total = [_count(report, name) for name in _COUNTS]
+    if not (prompt or tools or cached or said or thought or total):
+        return known
     return Usage(
         input=max(prompt - cached, 0) + tools,
         cache_read=cached,
         output=max(said + thought, total - max(prompt, cached) - tools),
         reasoning=thought,
     )
+
+
+def _count(report: dict[str, Any], name: str) -> int:
+    value = report.get(name)
+    if type(value) is not int:
+        value = whole(field(report, name)) or 0
+    return value if value > 0 else 0
 
 
 def call_of(part: dict[str, Any]) -> ToolCall:

@@ -8,6 +8,7 @@ must see all of it alike.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,7 @@ def camel(name: str) -> str:
     return _UNDERSCORE.sub(lambda found: found[1].upper(), name) if "_" in name else name
 
 
+@functools.lru_cache(maxsize=512)
 def snake(name: str) -> str:
     """A field's name as Google's guides write it: `googleSearch` -> `google_search`."""
     return _UPPER.sub(lambda found: f"_{found[1].lower()}", name)

@@ -112,8 +112,6 @@ class PartReader(Reader):
             return
         names = self.names(node, place)
         signed = "thoughtSignature" in names
-        if signed:
-            self.opaque("encrypted", Surface.REASONING, place)
         if surface in _THINKING and field(node, "thought"):
             surface = Surface.REASONING
         for name, spelled in names.items():

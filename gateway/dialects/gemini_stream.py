@@ -35,8 +35,9 @@ from gateway.dialects.json_array import ArrayEvent, ArrayWriter
 from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient
 from gateway.dialects.leaf_parts import RawFrame, apply_leaves, leaf_parts, raw_frame
 from gateway.dialects.reading import string
-from gateway.dialects.sse import encode
+from gateway.dialects.sse import TornEvent, encode
 
+_CONTENT = frozenset({"parts", "role"})
 _READ = frozenset({"text", "functionCall"})
 _RESULTS = ("codeExecutionResult", "toolResponse")
 _REST = "stream"
@@ -66,16 +67,21 @@ class GeminiStream(AnswerStream):
         self._candidates: dict[int, StreamedCandidate] = {}
         self._calls: dict[str, StreamedCall] = {}
         self._leaves = 0
+        self._done = False  # every candidate has ended, or none was let through
         self._edited = False  # some call was taken out or given other arguments
         self._array: ArrayWriter | None = None
+        self._bare = False  # what is written stands alone, in no framing
         self._head: dict[str, Any] = {}
 
     # --- reading ---
 
     def read(self, event: Event) -> Frame:
         """Raises UpstreamError where a tool call goes on after it was complete."""
-        if type(event) is ArrayEvent and self._array is None:
-            self._array = ArrayWriter()
+        if self._array is None:
+            if type(event) is ArrayEvent:
+                self._array = ArrayWriter()
+            elif type(event) is TornEvent and event.raw.lstrip().startswith(b"{"):
+                self._bare = True  # one answer where a stream was asked for
         if not event.data:
             if type(event) is ArrayEvent and b"]" in event.raw:
                 self.finished = True
@@ -90,23 +96,22 @@ class GeminiStream(AnswerStream):
             return raw_frame(event, f"leaf{self._leaves}", _REST)
         frame = ChunkFrame(event, payload)
         self._read_head(payload)
-        blocked = False
-        reader = PartReader(JsonDocument(None, b""))
-        for name, spelled in reader.names(payload, "").items():
-            if name == "candidates":
-                for position, candidate in enumerate(listed(payload, name)):
-                    self._read_candidate(frame, candidate, position)
-            elif name not in HEAD:
-                read_extra(reader, payload, spelled, name, "")
-                blocked = blocked or name == "promptFeedback"
-        self._add_leaves(frame, reader, _REST)
-        done = blocked or (
-            len(self._candidates) >= self._choices
-            and all(state.finished for state in self._candidates.values())
-        )
-        if done and self.usage is not None and not self.finished:
+        for position, candidate in enumerate(listed(payload, "candidates")):
+            self._read_candidate(frame, candidate, position)
+        if not HEAD.issuperset(payload):
+            self._read_rest(frame, payload)
+        if self._done and self.usage is not None and not self.finished:
             self.finished = frame.closing = True
         return frame
+
+    def _read_rest(self, frame: ChunkFrame, payload: dict[str, Any]) -> None:
+        """What stands beside the candidates."""
+        reader = PartReader(JsonDocument(None, b""))
+        for name, spelled in reader.names(payload, "").items():
+            if name not in HEAD:
+                read_extra(reader, payload, spelled, name, "")
+                self._done = self._done or name == "promptFeedback"
+        self._add_leaves(frame, reader, _REST)
 
     def _read_head(self, payload: dict[str, Any]) -> None:
         self.model = string(field(payload, "modelVersion")) or self.model
@@ -128,14 +133,31 @@ class GeminiStream(AnswerStream):
         state = self._candidates.get(index)
         if state is None:
             state = self._candidates[index] = StreamedCandidate(f"c{index}")
-        reader = PartReader(JsonDocument(None, b""))
-        content = field(candidate, "content")
+        content = candidate.get("content")
         parts = parts_of(candidate)
         for number, part in enumerate(parts):
             self._read_part(frame, state, parts, number, part)
+        known = type(content) is dict and _CONTENT.issuperset(content)
+        if not known or not CANDIDATE.issuperset(candidate):
+            self._read_extras(frame, state, candidate)
+        if reason := field(candidate, "finishReason"):
+            self.finish = self.finish or string(reason)
+            state.finished = True
+            self._done = len(self._candidates) >= self._choices and all(
+                each.finished for each in self._candidates.values()
+            )
+            frame.parts += state.end_call()
+            frame.parts += state.end_texts()
+
+    def _read_extras(
+        self, frame: ChunkFrame, state: StreamedCandidate, candidate: dict[str, Any]
+    ) -> None:
+        """What stands beside the parts: sources, citations, what is not known."""
+        reader = PartReader(JsonDocument(None, b""))
+        content = candidate.get("content")
         if type(content) is dict:
             for name, spelled in reader.names(content, "content").items():
-                if name not in ("parts", "role"):
+                if name not in _CONTENT:
                     reader.unknown(content, spelled, Surface.OUTPUT, "content")
         elif content is not None:
             reader.unknown(candidate, "content", Surface.OUTPUT, "content")
@@ -143,11 +165,6 @@ class GeminiStream(AnswerStream):
             if name not in CANDIDATE:
                 read_extra(reader, candidate, spelled, name, "candidates")
         self._add_leaves(frame, reader, state.group)
-        if reason := field(candidate, "finishReason"):
-            self.finish = self.finish or string(reason)
-            state.finished = True
-            frame.parts += state.end_call()
-            frame.parts += state.end_texts()
 
     def _read_part(
         self,
@@ -255,6 +272,8 @@ class GeminiStream(AnswerStream):
     def _add(self, element: bytes, event: Event | None = None) -> bytes:
         if self._array is not None:
             return self._array.add(element)
+        if self._bare:
+            return element
         return encode(element, event.name if event is not None else "")
 
     @staticmethod

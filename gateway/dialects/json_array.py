@@ -23,7 +23,9 @@ from gateway.errors import UpstreamError
 from gateway.verdict import Reason
 
 _SPACE = b" \t\r\n"
-_BRACE = re.compile(rb'["{}]')
+_NEXT_BRACE = re.compile(rb'[^"{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}]*+)*+[{}]', re.DOTALL)
+"""Up to the next brace that stands in no string, past all strings that are whole. (Possessive, so
+that what does not match is found out in one pass.)"""
 
 # Where the reader stands, outside of elements.
 _START, _FIRST, _NEXT, _COMMA, _AFTER, _BROKEN = range(6)
@@ -102,25 +104,40 @@ class ArrayReader:
                 self._scan = at + 1
                 self._quoted = _is_escaped(buffer, at)
                 continue
-            found = _BRACE.search(buffer, self._scan)
-            if found is None:
-                self._scan = len(buffer)
-                return False
-            at = found.start()
-            del found  # a match holds on to the buffer, which could not be cut then
-            self._scan = at + 1
-            if buffer[at] == 34:
-                self._quoted = True
-            elif buffer[at] == 123:
-                self._depth += 1
-            else:
-                self._depth -= 1
-                if not self._depth:
-                    self._state = _NEXT
-                    if at + 1 > self._max:
-                        return False
-                    self._take(events, at + 1, self._head)
+            found = _NEXT_BRACE.match(buffer, self._scan)
+            if found is not None:
+                at = found.end() - 1
+                del found  # a match holds on to the buffer, which could not be cut then
+                if self._brace(events, at):
                     return True
+                if not self._depth:
+                    return False
+                continue
+            self._skip_strings()
+            return False
+
+    def _skip_strings(self) -> None:
+        """No brace is left outside of strings: find out whether the rest ends inside of one."""
+        buffer = self._buffer
+        while (at := buffer.find(b'"', self._scan)) >= 0:
+            self._scan = at + 1
+            self._quoted = not self._quoted or _is_escaped(buffer, at)
+        self._scan = len(buffer)
+
+    def _brace(self, events: list[Event], at: int) -> bool:
+        """A brace outside of strings; whether it completes an element that may be given out."""
+        self._scan = at + 1
+        if self._buffer[at] == 123:
+            self._depth += 1
+            return False
+        self._depth -= 1
+        if self._depth:
+            return False
+        self._state = _NEXT
+        if at + 1 > self._max:
+            return False
+        self._take(events, at + 1, self._head)
+        return True
 
     def _between(self, events: list[Event]) -> bool:
         """Look for what stands between elements."""

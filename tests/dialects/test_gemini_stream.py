@@ -288,6 +288,16 @@ def test_an_array_that_breaks_is_read_as_text() -> None:
     assert b"".join(stream.write(frame) for frame in frames) == raw
 
 
+def test_one_answer_in_the_place_of_an_array_is_judged_too() -> None:
+    raw = json.dumps(chunk(call("f"), finish="STOP")).encode()
+    stream = GeminiStream()
+    (event,) = events(raw, "array")
+    frame = stream.read(event)
+    assert [part.kind for part in frame.parts][:1] == [PartKind.TOOL_START]
+    stream.remove_tool("c0/tool/0", NOTICE)
+    assert said([json.loads(stream.write(frame))]) == NOTICE
+
+
 # --- with google-genai ---------------------------------------------------------------------------
 
 
