@@ -95,7 +95,8 @@ class Unscannable:
     `what` is one of a small set of words (bounded label): `image`, `audio`, `video`, `file`,
     `encrypted`, `history` (kept by the provider), `body` (an endpoint no dialect reads),
     `encoding` (a content-encoding no rule can read), `tunnel` (what travels in a tunnel),
-    `tokens` (text as the numbers that a model has for it).
+    `tokens` (text as the numbers that a model has for it), `template` (a prompt kept by the
+    provider, which may hold tools and name a model too).
     """
 
     what: str

@@ -122,7 +122,7 @@ class Reader:
         self.unscannable.append(Unscannable(what, surface, place, self.fresh))
         if what == "image":
             self.images += 1
-        elif what in ("file", "history"):
+        elif what in ("file", "history", "template"):
             self.unbounded = True
 
     def unknown(self, holder: Any, key: Any, surface: Surface, place: str) -> None:

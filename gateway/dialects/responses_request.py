@@ -108,9 +108,11 @@ class ResponsesCall(Call):
 
     def _read_kept(self, reader: ItemReader) -> None:
         """What the provider keeps: earlier turns, prompt templates."""
-        for name in ("previous_response_id", "conversation", "prompt"):
+        for name in ("previous_response_id", "conversation"):
             if self._root.get(name) is not None:
                 reader.opaque("history", Surface.USER, name)
+        if self._root.get("prompt") is not None:
+            reader.opaque("template", Surface.USER, "prompt")
         variables = mapping(self._root.get("prompt")).get("variables")
         if type(variables) is dict:
             for key, value in variables.items():

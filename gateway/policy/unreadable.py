@@ -16,14 +16,15 @@ from gateway.verdict import Action, Reason, Verdict
 
 Unscannable = Literal["flag", "block", "allow"]
 
-BODY = frozenset({"body", "encoding"})
-HISTORY = frozenset({"body", "encoding", "history"})
+BODY = frozenset({"body", "encoding", "template"})
+HISTORY = BODY | {"history"}
 
 _WORDS = {
     "body": "the body of an endpoint that no dialect reads",
     "encoding": "a body in an encoding that no rule reads",
     "history": "the history that the provider keeps",
     "file": "the file of requests that the provider keeps",
+    "template": "the prompt template that the provider keeps",
 }
 
 

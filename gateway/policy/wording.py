@@ -30,6 +30,7 @@ UNREAD_WORDS = {
     "encoding": "a body in an encoding that no rule reads",
     "tunnel": "what travels in a tunnel",
     "tokens": "text in the form of token numbers",
+    "template": "the prompt template that the provider keeps",
 }
 """What `Unscannable.what` is called in a sentence."""
 

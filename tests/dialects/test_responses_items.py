@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openai.types import conversations, responses
 
 from gateway.dialects.base import Surface
 from gateway.dialects.jsondoc import JsonDocument
@@ -260,3 +263,33 @@ def test_what_an_item_hangs_on() -> None:
     caller = {"type": "program", "caller_id": "p"}
     assert depends_on({"type": "function_call", "call_id": "c", "caller": caller}) == "p"
     assert depends_on({"type": "function_call", "call_id": "c"}) == ""
+
+
+def kinds_of(union: Any) -> Iterator[str]:
+    """The `type` of every model in a union of the SDK's."""
+    if isinstance(union, str):
+        yield union
+    elif fields := getattr(union, "model_fields", None):
+        yield from kinds_of(fields["type"].annotation)
+    else:
+        for part in typing.get_args(union):
+            yield from kinds_of(part)
+
+
+@pytest.mark.parametrize(
+    "union",
+    [
+        responses.ResponseItem,
+        responses.ResponseInputItem,
+        responses.ResponseOutputItem,
+        conversations.ConversationItem,
+    ],
+    ids=["listed", "input", "output", "conversation"],
+)
+def test_every_item_of_the_sdk_is_known(union: Any) -> None:
+    kinds = set(kinds_of(union))
+    assert len(kinds) > 15
+    for kind in kinds:
+        reader = ItemReader(JsonDocument(None, b""))
+        reader.item([{"type": kind, "role": "user"}], 0, Surface.ASSISTANT, "item")
+        assert "body" not in {item.what for item in reader.unscannable}, kind

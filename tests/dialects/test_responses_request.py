@@ -144,13 +144,18 @@ def test_hosted_calls_bring_their_results_along() -> None:
     [
         {"previous_response_id": "resp_0"},
         {"conversation": "conv_0"},
-        {"prompt": {"id": "pmpt_0"}},
         {"input": [{"type": "item_reference", "id": "msg_0"}]},
     ],
 )
 def test_what_the_provider_keeps_is_named_and_unbounded(field: dict[str, Any]) -> None:
     made = call(**field)
     assert [each.what for each in made.unscannable] == ["history"]
+    assert made.input_bound() == -1
+
+
+def test_a_kept_prompt_is_named_for_it_may_hold_tools_too() -> None:
+    made = call(prompt={"id": "pmpt_0"})
+    assert [each.what for each in made.unscannable] == ["template"]
     assert made.input_bound() == -1
 
 
