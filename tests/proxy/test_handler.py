@@ -168,6 +168,39 @@ def test_a_gateway_key_says_who_calls_and_never_travels(
     assert sorted(who["verified"]) == ["agent", "tenant"]
 
 
+GENERATE = "/v1beta/models/gemini-2.5-flash:generateContent"
+CONTENTS = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
+
+
+def test_a_key_in_the_query_passes_where_the_upstream_has_none(start: Start) -> None:
+    bench = start()
+    call(bench.base, f"{GENERATE}?key=AIza-mine&alt=json", CONTENTS, [JSON])
+    assert bench.upstream.got[0].target == f"{GENERATE}?key=AIza-mine&alt=json"
+
+
+def test_the_upstreams_credential_takes_the_place_of_a_key_in_the_query(start: Start) -> None:
+    bench = start()
+    bench.gateway.do(_with_credential(bench, "gemini"))
+    call(bench.base, f"/u{GENERATE}?%24key=AIza-mine&alt=json", CONTENTS, [JSON])
+    (got,) = bench.upstream.got
+    assert got.target == f"{GENERATE}?alt=json"
+    assert got.all("x-goog-api-key") == ["sk-own"]
+
+
+def test_a_gateway_key_in_the_query_says_who_calls_and_never_travels(start: Start) -> None:
+    bench = start(**KEYED)
+    reply = call(bench.base, f"{GENERATE}?key={KEY}&key=AIza-mine", CONTENTS, [JSON])
+    assert bench.upstream.got[0].target == f"{GENERATE}?key=AIza-mine"
+    record = bench.record(reply)
+    assert (record["who"]["tenant"], record["who"]["agent"]) == ("acme", "helper")
+    assert KEY not in str(record)
+    assert "AIza" not in str(record)
+    refused = call(bench.base, f"{GENERATE}?key={new_key()}", CONTENTS, [JSON])
+    error = orjson.loads(refused.body)["error"]
+    assert (refused.status, error["status"]) == (401, "UNAUTHENTICATED")
+    assert len(bench.upstream.got) == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
