@@ -36,7 +36,13 @@ MOST_WAITING = 2
 IDLE = 3600.0
 """Seconds without a message after which the connection is closed: the provider's own limit."""
 
-_TOLD = ("retry-after", "x-portcullis-id", "x-portcullis-reason", "x-portcullis-rule")
+_TOLD = (
+    "retry-after",
+    "x-codex-promo-message",
+    "x-portcullis-id",
+    "x-portcullis-reason",
+    "x-portcullis-rule",
+)
 """Headers of a refusal that its event repeats."""
 
 _log = logging.getLogger("portcullis.proxy")

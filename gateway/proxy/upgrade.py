@@ -2,7 +2,8 @@
 
 Rules of this file:
 - On `/v1/responses` of OpenAI and Azure each response is a call of its own
-  (proxy/responses_session.py); the handshake is an exchange too, and ends with its answer.
+  (proxy/responses_session.py); the handshake is an exchange too, and ends with its answer. It sends
+  nothing upstream, so no rule counts it: refused for a wait, Codex would sit that out in silence.
 - On any other path nobody reads the messages, in either direction: where an enforced rule would
   have to, the request is refused; else it is a tunnel, and an exchange as long as it is open.
 """
@@ -59,8 +60,6 @@ class Upgrades:
                 Reason.UPGRADE_REFUSED, f"This request for a WebSocket cannot be granted: {error}."
             ) from None
         if _is_guarded(request, live):
-            if (stopped := await self._handler.judge(exchange)) is not None:
-                return stopped
             await self._closer.open(exchange)
             plain = Request("GET", request.target, without_handshake(request.headers))
             session = ResponsesSession(

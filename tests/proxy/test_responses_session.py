@@ -244,8 +244,8 @@ def test_a_budget_counts_and_ends(start: Start) -> None:
 
 
 def test_a_rate_limit_says_how_long_to_wait(start: Start) -> None:
-    # The handshake is a request too.
-    bench = start({"kind": "rate_limit", "per": "tenant", "requests": "2/h"})
+    # The handshake is none of them: it sends nothing, and Codex would sit its refusal out.
+    bench = start({"kind": "rate_limit", "per": "tenant", "requests": "1/h"})
     with bench.connect() as socket:
         socket.send(create())
         turn(socket)
@@ -253,6 +253,8 @@ def test_a_rate_limit_says_how_long_to_wait(start: Start) -> None:
         (told,) = turn(socket)
     assert (told["status"], told["error"]["code"]) == (429, "rate_limited")
     assert int(told["headers"]["retry-after"]) > 60
+    assert told["error"]["type"] == "usage_limit_reached"
+    assert told["error"]["message"].startswith(told["headers"]["x-codex-promo-message"])
 
 
 # --- what is no response.create ---
@@ -459,3 +461,22 @@ def test_a_connection_on_which_nothing_is_asked_is_closed(
         socket.recv(WAIT)
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1000
+
+
+def test_a_policy_that_is_loaded_meanwhile_holds_for_the_next_response(start: Start) -> None:
+    bench = start()
+
+    async def reload() -> None:
+        text = orjson.dumps(policy(bench.provider.url, SECRET)).decode()
+        worker = bench.gateway.worker
+        assert await worker.answer({"do": "prepare", "texts": {"p.yaml": text}}) == {
+            "prepared": True
+        }
+        assert await worker.answer({"do": "commit"}) == {"committed": True}
+
+    with bench.connect() as socket:
+        socket.send(create("open sesame"))
+        assert turn(socket)[-1]["type"] == "response.completed"
+        bench.gateway.do(reload())
+        socket.send(create("open sesame"))
+        assert turn(socket)[-1]["error"]["code"] == "pattern_found"
