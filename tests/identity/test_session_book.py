@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from gateway.config.policy_file import Sessions
 from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Step, StepKind
+from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange
 from gateway.identity.session_book import PAUSE, SessionBook, counts_sessions, times_runs
+from gateway.message import Headers, Request
 from gateway.state.store import Store, StoreError
 from gateway.testing import make_call, make_exchange
 
@@ -243,6 +245,33 @@ async def test_a_chain_of_answers_is_one_session() -> None:
     assert second.identity.session_source == "previous_response_id"
     assert await turn(one, response(T0 + 20, previous="resp_2", answer="resp_3")) == first
     assert await turn(one, response(T0 + 30, previous="resp_1", answer="resp_4")) == first
+
+
+async def test_what_is_fetched_belongs_to_the_session_that_made_it() -> None:
+    sessions = book(Values())
+    first = await turn(sessions, response(T0, answer="resp_1"))
+    stored = DIALECTS["openai_stored"]
+    for target in ("/v1/responses/resp_1?stream=true", "/v1/responses/resp_1/input_items"):
+        made = make_exchange(stored.decode(Request("GET", target, Headers()), b""), now=T0 + 5)
+        assert await turn(sessions, made) == first
+
+
+async def test_a_conversation_of_the_providers_is_one_session() -> None:
+    sessions = book(Values())
+    stored, live = DIALECTS["openai_stored"], DIALECTS["openai_responses"]
+    body = b'{"model": "gpt-5", "input": "Hello", "conversation": {"id": "conv_1"}}'
+    target = "/v1/conversations/conv_1/items"
+    calls = [
+        stored.decode(Request("POST", target, Headers()), b'{"items": []}'),
+        live.decode(Request("POST", "/v1/responses", Headers()), body),
+        live.decode(
+            Request("POST", "/v1/responses", Headers()),
+            body.replace(b"Hello", b"Go on").replace(b'{"id": "conv_1"}', b'"conv_1"'),
+        ),
+        stored.decode(Request("GET", target, Headers()), b""),
+    ]
+    keys = {await turn(sessions, make_exchange(call, now=T0 + n)) for n, call in enumerate(calls)}
+    assert len(keys) == 1
 
 
 async def test_a_chain_that_nobody_remembers_begins_at_its_first_seen_answer() -> None:
