@@ -59,7 +59,7 @@ def drop_repeats(choice: dict[str, Any]) -> None:
 
 def read_answer_parts(reader: Reader, parts: list[Any], place: str) -> None:
     """The content of an answer that comes as a list of parts, as Mistral's reasoning models give
-    it: text, thinking, references."""
+    it: text, thinking (which may be signed, and is never rewritten), references."""
     for index, part in enumerate(parts):
         kind = part.get("type") if type(part) is dict else ""
         if kind == "text":
@@ -67,7 +67,7 @@ def read_answer_parts(reader: Reader, parts: list[Any], place: str) -> None:
             for key in part.keys() - {"type", "text"}:
                 read_extra(reader, part, key, Surface.OUTPUT, place)
         elif kind == "thinking" or kind == "reasoning":
-            reader.json(part, Surface.REASONING, place)
+            reader.json(part, Surface.REASONING, place, readonly=True)
         elif kind == "image_url":
             read_images(reader, [part], Surface.OUTPUT, place)
         elif type(part) is str:

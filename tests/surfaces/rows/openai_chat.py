@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from gateway.dialects.base import Surface
@@ -14,6 +15,7 @@ CUT = (PROBE[:HALF], PROBE[HALF:])
 ARGUMENTS = json.dumps({"path": f"at {PROBE}"})
 MIDDLE = ARGUMENTS.index(PROBE) + HALF
 FUNCTION = {"name": "read", "arguments": ARGUMENTS}
+AS_OBJECT = {"name": "read", "arguments": {"path": f"/a/{PROBE}"}}
 
 
 def asked(*messages: Any, readonly: bool = False, **more: Any) -> Asked:
@@ -36,6 +38,11 @@ def streamed(*deltas: Any) -> Told:
     chunks = [{"id": "c1", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     last = {"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     return Told(asked(stream=True), sse(*chunks, last, "[DONE]"), "text/event-stream")
+
+
+def told_readonly(*deltas: Any) -> Told:
+    """A stream in which rules may see the probe, but never rewrite it."""
+    return replace(streamed(*deltas), readonly=True)
 
 
 def call(**function: Any) -> dict[str, Any]:
@@ -66,6 +73,7 @@ ROW = Row(
         Surface.TOOL_CALL: {
             "tool_calls": turn(tool_calls=[{"id": "t1", "type": "function", "function": FUNCTION}]),
             "function_call": turn(function_call=FUNCTION),
+            "object_arguments": turn(tool_calls=[{"id": "t1", "function": AS_OBJECT}]),
         },
         Surface.TOOL_RESULT: {
             "tool": asked(
@@ -85,14 +93,24 @@ ROW = Row(
         Surface.OUTPUT: {
             "content": answered(content=f"It is {PROBE}."),
             "refusal": answered(content=None, refusal=PROBE),
+            "parts": answered(content=[{"type": "text", "text": PROBE}]),
         },
         Surface.TOOL_CALL: {
+            "object_arguments": answered(
+                content="", tool_calls=[{"id": "t1", "function": AS_OBJECT}]
+            ),
             "tool_calls": answered(
                 content=None, tool_calls=[{"id": "t1", "type": "function", "function": FUNCTION}]
             ),
             "function_call": answered(content=None, function_call=FUNCTION),
         },
-        Surface.REASONING: {"reasoning_content": answered(content="Yes.", reasoning_content=PROBE)},
+        Surface.REASONING: {
+            "reasoning_content": answered(content="Yes.", reasoning_content=PROBE),
+            "parts": replace(
+                answered(content=[{"type": "thinking", "thinking": [{"text": PROBE}]}]),
+                readonly=True,
+            ),
+        },
     },
     streams={
         Surface.OUTPUT: {
@@ -100,8 +118,10 @@ ROW = Row(
                 {"role": "assistant", "content": ""}, *({"content": c} for c in CUT)
             ),
             "refusal": streamed(*({"refusal": c} for c in CUT)),
+            "parts": streamed(*({"content": [{"type": "text", "text": c}]} for c in CUT)),
         },
         Surface.TOOL_CALL: {
+            "object_arguments": streamed(call(**AS_OBJECT)),
             "tool_calls": streamed(
                 call(name="read", arguments=""),
                 *(
@@ -112,6 +132,10 @@ ROW = Row(
         },
         Surface.REASONING: {
             "reasoning_content": streamed(*({"reasoning_content": c} for c in CUT)),
+            "reasoning": streamed(*({"reasoning": c} for c in CUT)),
+            "parts": told_readonly(
+                *({"content": [{"type": "thinking", "thinking": [{"text": c}]}]} for c in CUT)
+            ),
         },
     },
     lacks={
