@@ -2,8 +2,9 @@
 in one event loop. Each event is timed from just before upstream writes it to the moment in which
 the caller's socket gave its last byte.
 
-Of an event that a window holds back until it has seen what follows, the clock starts with the event
-that let it go: it waited for its successor, which is counted apart.
+Of an event that comes only when later ones have been sent, the clock starts with the last of those:
+a window held it back until it had seen what follows. How many waited so is counted apart. (A relay
+that is slower than the pace has such events too, as the run without a proxy shows.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -45,33 +48,58 @@ class Timed:
 
     @property
     def first(self) -> float:
-        """Seconds from the request to the first event."""
-        return self.came[0] - self.asked
+        """Seconds from the request to the first event, but for what that waited for others."""
+        return self.came[0] - self.asked - (self.sent[self._released(0)] - self.sent[0])
 
-    def delays(self) -> tuple[list[float], int]:
-        """Seconds that each event was on its way, and how many had waited for a successor."""
-        found: list[float] = []
-        waited = 0
-        last = len(self.sent) - 1
-        for number, came in enumerate(self.came):
-            origin = number
-            while origin < last and self.sent[origin + 1] <= came and self.came[origin + 1] <= came:
-                origin += 1  # it came together with the one behind it
-            waited += origin > number
-            found.append(came - self.sent[origin])
-        return found, waited
+    def delay(self, number: int) -> tuple[float, bool]:
+        """Seconds that an event was on its way, and whether it had waited for a successor."""
+        origin = self._released(number)
+        return self.came[number] - self.sent[origin], origin > number
+
+    def _released(self, number: int) -> int:
+        """The last event that had been sent when this one came."""
+        return max(number, bisect_right(self.sent, self.came[number]) - 1)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What one run sends: `at_once` streams at a time, `rounds` times, each of `deltas` pieces of
-    text, one every `gap` seconds."""
+    """What one run sends: `at_once` streams at any time for so many `seconds`, each of `deltas`
+    pieces of text, one every `gap` seconds. They begin one after another, evenly spread."""
 
     wire: str
     at_once: int
-    rounds: int
     deltas: int
     gap: float
+    seconds: float
+
+
+@dataclass
+class Window:
+    """What came while all streams ran. Times in seconds."""
+
+    begin: float = 0.0
+    end: float = 0.0
+    first: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
+    waited: int = 0
+    events: int = 0
+    streams: int = 0
+    failed: int = 0
+
+    def take(self, timed: Timed) -> None:
+        """What of a stream fell into the window. Delays are told only where every event came as
+        one event: who changes them cannot be followed."""
+        self.streams += 1
+        self.failed += not timed.came
+        if timed.came and self.begin <= timed.asked < self.end:
+            self.first.append(timed.first)
+        for number, came in enumerate(timed.came):
+            if self.begin <= came < self.end:
+                self.events += 1
+                if timed.whole:
+                    delay, waited = timed.delay(number)
+                    self.delays.append(delay)
+                    self.waited += waited
 
 
 @dataclass(frozen=True)
@@ -176,22 +204,36 @@ class StreamLoad:
         if self._listener is not None:
             self._listener.close()
 
-    async def run(self, base: str, pace: Pace) -> list[Timed]:
-        """Drive `base` so, and return every stream."""
+    async def run(self, base: str, pace: Pace, mark: Callable[[], None]) -> Window:
+        """Drive `base` so. `mark` is called where the window begins and where it ends."""
+        loop = asyncio.get_running_loop()
         chunks = [b"%x\r\n%b\r\n" % (len(each), each) for each in events(pace.wire, pace.deltas)]
+        length = pace.gap * len(chunks)
+        window = Window()
         streams: list[Timed] = []
-        for _ in range(pace.rounds):
-            scripts = [Script(Timed(), chunks, pace.gap) for _ in range(pace.at_once)]
-            step = pace.gap / pace.at_once
-            await asyncio.gather(
-                *(self._one(base, pace.wire, each, step * n) for n, each in enumerate(scripts))
-            )
-            streams += [each.timed for each in scripts]
-        return streams
+        begin = loop.time() + length
+        until = begin + pace.seconds
 
-    async def _one(self, base: str, wire: str, script: Script, later: float) -> None:
-        """One stream, begun a little later than the one before, so that not all beat at once."""
-        await asyncio.sleep(later)
+        async def slot(number: int) -> None:
+            await asyncio.sleep(length * number / pace.at_once)
+            while loop.time() < until:
+                script = Script(Timed(), chunks, pace.gap)
+                streams.append(script.timed)
+                await self._one(base, pace.wire, script)
+
+        def note(which: str) -> None:
+            setattr(window, which, time.perf_counter())
+            mark()
+
+        loop.call_at(begin, note, "begin")
+        loop.call_at(until, note, "end")
+        await asyncio.gather(*(slot(number) for number in range(pace.at_once)))
+        for timed in streams:
+            window.take(timed)
+        return window
+
+    async def _one(self, base: str, wire: str, script: Script) -> None:
+        """One stream, on a connection of its own."""
         self._count += 1
         number = self._count
         self._running[number] = script

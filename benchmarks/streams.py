@@ -32,15 +32,16 @@ from benchmarks.contenders import (
 )
 from benchmarks.load import example_body
 from benchmarks.processes import OTHER_CORE, CannotStart
-from benchmarks.stream_load import Pace, StreamLoad, Timed
+from benchmarks.stream_load import Pace, StreamLoad, Window
 
 START_SECONDS = 180.0
 PACES = (
-    Pace("chat", at_once=1, rounds=3, deltas=200, gap=0.005),
-    Pace("chat", at_once=64, rounds=1, deltas=200, gap=0.02),
-    Pace("messages", at_once=1, rounds=3, deltas=200, gap=0.005),
-    Pace("messages", at_once=64, rounds=1, deltas=200, gap=0.02),
+    Pace("chat", at_once=1, deltas=100, gap=0.005, seconds=4),
+    Pace("chat", at_once=64, deltas=100, gap=0.02, seconds=4),
+    Pace("messages", at_once=1, deltas=100, gap=0.005, seconds=4),
+    Pace("messages", at_once=64, deltas=100, gap=0.02, seconds=4),
 )
+WARM_UP = Pace("chat", at_once=8, deltas=50, gap=0.002, seconds=1)
 
 
 def _start_default(place: Place) -> Running:
@@ -71,17 +72,13 @@ class Measured:
     cpu: float = 0.0
     failed: int = 0
 
-    def take(self, streams: Sequence[Timed], cpu_ns: int) -> None:
+    def take(self, window: Window, cpu_ns: int) -> None:
+        self.first += window.first
+        self.delays += window.delays
+        self.waited += window.waited
+        self.events += window.events
+        self.failed += window.failed
         self.cpu += cpu_ns / 1e9
-        for timed in streams:
-            self.events += len(timed.came)
-            self.failed += not timed.came
-            if timed.came:
-                self.first.append(timed.first)
-            if timed.whole:
-                delays, waited = timed.delays()
-                self.delays += delays
-                self.waited += waited
 
 
 @dataclass
@@ -95,11 +92,17 @@ class Streamer:
 
     async def drive(self, load: StreamLoad, pace: Pace) -> None:
         process = self.running.process
-        before = process.cpu_nanoseconds() if process else 0
-        base = self.running.url.rpartition("/v1/")[0]
-        streams = await load.run(base, pace)
-        spent = process.cpu_nanoseconds() - before if process else 0
-        self.measured[pace].take(streams, spent)
+        spent: list[int] = []
+
+        def mark() -> None:
+            spent.append(process.cpu_nanoseconds() if process else 0)
+
+        window = await load.run(self.base, pace, mark)
+        self.measured[pace].take(window, spent[1] - spent[0])
+
+    @property
+    def base(self) -> str:
+        return self.running.url.rpartition("/v1/")[0]
 
     def held(self) -> list[int]:
         """The most characters that each stream held back, as the audit log has it."""
@@ -127,7 +130,7 @@ async def _run(folder: Path, rounds: int, only: Sequence[str]) -> int:
         stack.callback(load.stop)
         streamers = await _start(place, only, stack)
         for streamer in streamers:  # warm up
-            await load.run(streamer.running.url.rpartition("/v1/")[0], Pace("chat", 8, 2, 50, 0.0))
+            await load.run(streamer.base, WARM_UP, lambda: None)
         gc.collect()
         gc.freeze()
         for number in range(rounds):
