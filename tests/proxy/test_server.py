@@ -272,6 +272,7 @@ def test_bytes_in_a_target_that_are_no_ascii_pass_or_are_refused(start: Start, r
 def test_who_would_change_the_protocol_is_answered_and_let_go(start: Start) -> None:
     bench = start()
     headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    headers.append(("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="))
     with Connection(bench.base) as connection:
         connection.send("GET", "/v1/models", None, headers)
         reply = connection.reply("GET")
