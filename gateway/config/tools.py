@@ -11,6 +11,7 @@ from gateway.config.problems import suggest
 from gateway.config.upstreams import ToolOptions, Upstream
 from gateway.config.yaml_tree import Path
 from gateway.policy.names import fold
+from gateway.upstream.router import BY_NAME_ONLY
 from gateway.upstream.tools import NO_TOOLS, Tool, ToolTable, same_requests
 
 Problem = tuple[Path, str]
@@ -55,6 +56,8 @@ def find_tool_warnings(file: PolicyFile, tables: Mapping[str, ToolTable]) -> lis
 def _misplaced(upstream: Upstream, path: Path) -> Iterator[Problem]:
     """Keys that mean nothing for this provider."""
     provider = upstream.provider
+    if upstream.default and provider in BY_NAME_ONLY:
+        yield (*path, "default"), f"default: upstreams of provider {provider!r} are called by name"
     if provider == "mcp":
         for number, options in enumerate(upstream.tools):
             for key in _NOT_MCP:

@@ -44,6 +44,7 @@ AMBIGUOUS = "\0"
 
 _PATHS = frozenset({"x-original-url", "x-rewrite-url"})
 _OVERRIDES = _PATHS | {"x-http-method-override", "x-http-method", "x-method-override"}
+_CONTENT_TYPE = frozenset({"content-type"})
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
@@ -68,6 +69,11 @@ class HttpTool:
 
     def decode(self, request: Request, body: bytes) -> Call:
         check_overrides(request)
+        if len(request.headers.all(_CONTENT_TYPE)) > 1:
+            raise CallerError(
+                Reason.BODY_MALFORMED,
+                "The request has two content-types. Nothing was sent to the tool. Send one.",
+            )
         if self._tool == AMBIGUOUS:
             raise CallerError(
                 Reason.PATH_AMBIGUOUS,

@@ -82,6 +82,7 @@ def test_keys_that_mean_nothing_for_a_provider_are_problems() -> None:
     assert "tools are for providers `http` and `mcp`, not 'openai'" in told
     assert "credential_header is for provider `http`, not 'openai'" in told
     assert "openapi is for provider `http`, not 'openai'" in told
+    assert "default: upstreams of provider 'http' are called by name" in problems({"default": True})
     assert "there is no `credential` to put in it" in problems({"credential_header": "x-api-key"})
     unset = {"credential_header": "x-api-key", "credential": "${TOOL_KEY}"}
     assert problems(unset) == ""  # the warning says that there is none

@@ -88,6 +88,13 @@ def test_another_method_or_path_in_a_header_is_refused(header: str, value: str) 
     HttpTool("note", None, "/notes").decode(same, b"")
 
 
+def test_a_body_of_two_types_is_refused() -> None:
+    headers = Headers([("Content-Type", "text/plain"), ("content-type", "multipart/form-data")])
+    with pytest.raises(CallerError) as caught:
+        HttpTool("note", None, "/notes").decode(Request("POST", "/notes", headers), b"x")
+    assert caught.value.reason is Reason.BODY_MALFORMED
+
+
 def test_another_method_in_a_field_is_refused() -> None:
     form = "application/x-www-form-urlencoded"
     for target, body in (("/notes?_method=DELETE", b""), ("/notes", b"a=1&_Method=delete")):
