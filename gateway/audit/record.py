@@ -95,6 +95,8 @@ def opened(exchange: Exchange) -> dict[str, Any]:
         if call.model:
             payload["model"] = call.model[:LONGEST_NAME]
         payload["operation"] = call.operation
+        if call.rpc:
+            payload["rpc"] = list(call.rpc[:MOST_ITEMS])
         payload["stream"] = call.stream
     snapshot = exchange.snapshot
     if snapshot is not None:

@@ -210,6 +210,7 @@ class Call(ABC):
         endless: its answer is a stream without an end of its own: no silence is too long for it,
             and a drain ends it at once.
         rewrites_answer: the dialect itself changes answers, so that they must come readable.
+        rpc: methods of the messages in the body, in words that hold no content.
         max_output: output tokens asked for, None where the request does not say.
         choices: how many answers are asked for (`n`); output is bounded by choices * max_output.
         input_bound: no provider counts more input tokens than this (see `input_bound()`).
@@ -236,6 +237,7 @@ class Call(ABC):
     party: str = "provider"
     endless: bool = False
     rewrites_answer: bool = False
+    rpc: Sequence[str] = ()
     deferred: bool = False
     batched: bool = False
     knows_tools: bool = True
@@ -272,7 +274,7 @@ class Call(ABC):
 
     def heard(self, status: int, headers: Headers) -> None:
         """Note the head of the answer, before it is decoded: dialects whose answers are of many
-        media types read them by it."""
+        media types read them by it. Raises UpstreamError for one that must not be passed on."""
 
     def set_max_output(self, tokens: int) -> None:
         """Write an output cap into the request, in the field this model takes."""

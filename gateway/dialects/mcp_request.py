@@ -10,6 +10,7 @@ server asked, one by one or as a batch; or nothing, where it opens or ends a str
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gateway.dialects import jsonrpc, mcp_carrier
@@ -20,13 +21,14 @@ from gateway.dialects.mcp_address import is_carried
 from gateway.dialects.mcp_headers import RepeatedHeaders
 from gateway.dialects.mcp_reading import McpReader
 from gateway.dialects.reading import byte_length
-from gateway.errors import CallerError
+from gateway.errors import CallerError, UpstreamError
 from gateway.message import Headers, Request
 from gateway.verdict import Reason
 
 ENVELOPE = "io.modelcontextprotocol/protocolVersion"
 """Where a request of 2026-07-28 or later names its version, in `_meta`."""
 
+_METHOD = re.compile(r"[a-z][A-Za-z]{0,31}(?:/[a-z][A-Za-z_]{0,31}){0,3}")
 _CALL = "tools/call"
 _LISTEN = "subscriptions/listen"
 _NAMED = frozenset({"name", "arguments"})
@@ -64,6 +66,7 @@ class McpCall(Call):
         self._invoked: dict[str, dict[str, Any]] = {}
         for number, message in enumerate(messages):
             self._read(message, str(number))
+        self.rpc = [_plain(message) for message in messages]
         methods = {message.method for message in messages}
         self._headers.read(reader, named=bool(methods & {_CALL, "prompts/get"}))
         self._invoke_by_header()
@@ -153,6 +156,16 @@ class McpCall(Call):
     def mend_headers(self, headers: Headers) -> None:
         self._headers.mend(headers)
 
+    def heard(self, status: int, headers: Headers) -> None:
+        """A redirect would lead the client around the gateway."""
+        if 300 <= status < 400 and "location" in headers:
+            raise UpstreamError(
+                Reason.ANSWER_MALFORMED,
+                "The MCP server redirects to another address. The operator must write that address "
+                "into the policy file, as the upstream's url.",
+                retryable=False,
+            )
+
     def set_max_output(self, tokens: int) -> None:
         """A server writes no output that tokens could be counted of."""
 
@@ -204,6 +217,13 @@ def tool_error(message: str, *, modern: bool = False) -> dict[str, Any]:
     if modern:
         told["resultType"] = "complete"
     return told
+
+
+def _plain(message: Message) -> str:
+    """A message's method for the record; `*` for one that might be content."""
+    if message.kind in (Kind.RESULT, Kind.ERROR):
+        return "response"
+    return message.method if _METHOD.fullmatch(message.method) else "*"
 
 
 def _is_asked(message: Message) -> bool:

@@ -51,8 +51,8 @@ class Relay:
     async def pass_on(self, exchange: Exchange, pipeline: Pipeline, answer: UpstreamReply) -> Reply:
         """The reply to the caller. Whatever breaks on the way closes upstream's connection."""
         assert exchange.call is not None
-        exchange.call.heard(answer.status, answer.headers)
         try:
+            exchange.call.heard(answer.status, answer.headers)
             if _is_unread(exchange, pipeline):
                 return self._pass_unread(exchange, answer)
             framing = _framing(exchange.call, answer)

@@ -238,6 +238,14 @@ def test_exchange_that_was_refused_at_the_door_has_a_record_too():
     assert (record["status"], record["reason"], record["who"]) == (401, "key_missing", {})
 
 
+def test_methods_of_messages_are_named_up_to_a_number() -> None:
+    exchange = make_exchange()
+    assert exchange.call is not None
+    assert "rpc" not in opened(exchange)
+    exchange.call.rpc = ["tools/call"] * (MOST_ITEMS + 1)
+    assert opened(exchange)["rpc"] == ["tools/call"] * MOST_ITEMS
+
+
 def test_record_is_bounded_whatever_was_sent():
     exchange = full_exchange()
     assert exchange.call is not None

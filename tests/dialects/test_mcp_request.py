@@ -13,7 +13,8 @@ from gateway.dialects.base import Surface
 from gateway.dialects.jsonrpc import STOPPED
 from gateway.dialects.mcp_carrier import carried
 from gateway.dialects.mcp_request import ENVELOPE
-from gateway.errors import CallerError
+from gateway.errors import CallerError, UpstreamError
+from gateway.message import Headers
 from tests.dialects.mcp_samples import (
     PATH,
     decode,
@@ -108,6 +109,24 @@ def test_pictures_that_a_client_sends_are_named() -> None:
     assert [(item.what, item.surface) for item in call.unscannable] == [
         ("image", Surface.ASSISTANT)
     ]
+
+
+def test_the_record_names_methods_but_no_content() -> None:
+    call = decode([tool_call(), notice("roots/list_changed"), result({}, "s1")])
+    assert call.rpc == ["tools/call", "notifications/roots/list_changed", "response"]
+    assert decode(request("my card is 4111 1111")).rpc == ["*"]
+    assert listening().rpc == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_leads_nobody_around_the_gateway(status: int) -> None:
+    with pytest.raises(UpstreamError, match="url"):
+        decode(tool_call()).heard(status, Headers([("Location", "http://127.0.0.1:3001/mcp/")]))
+
+
+def test_what_is_no_redirect_is_passed_on() -> None:
+    decode(tool_call()).heard(304, Headers())
+    decode(tool_call()).heard(201, Headers([("Location", "/x")]))
 
 
 # --- refusals -----------------------------------------------------------------------------------

@@ -230,6 +230,15 @@ def test_a_server_that_is_away_is_an_error_that_answers_the_request(begin: Begin
     assert place.record(reply)["outcome"] == "upstream_failed"
 
 
+def test_a_redirect_is_not_passed_on(begin: Begin) -> None:
+    where = ("Location", "http://127.0.0.1:1/mcp/")
+    place = begin(script=lambda got: answer(b"", "307 Temporary Redirect", [where]))
+    reply = place.post(request("ping"))
+    assert (reply.status, reply.get("location")) == (502, "")
+    assert "url" in json.loads(reply.body)["error"]["message"]
+    assert place.record(reply)["rpc"] == ["ping"]
+
+
 @pytest.mark.parametrize("error", [b"Gone. Ask ann@example.com", b'{"detail":"ann@example.com"}'])
 def test_a_servers_error_passes_through_the_rules(begin: Begin, error: bytes) -> None:
     place = begin(REDACT, script=lambda got: answer(error, "500 Oops", [JSON]))
