@@ -16,8 +16,8 @@ from gateway.dialects.file_content import FileContent
 from gateway.dialects.file_upload import FileUpload, OtherUpload
 from gateway.dialects.jsondoc import parse_answer
 from gateway.dialects.multipart import is_form, parse_form
-from gateway.dialects.openai_batches import PlainObject
 from gateway.dialects.openai_chat import OpenAIChat
+from gateway.dialects.plain_object import PlainObject
 from gateway.errors import CallerError
 from gateway.message import Headers, Request
 from gateway.verdict import Reason

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface, Unscannable
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_chat import OpenAIChat
+from gateway.dialects.plain_object import PlainObject
 from gateway.dialects.reading import Reader, byte_length
 from gateway.message import Headers, Request
 
@@ -37,26 +38,6 @@ class OpenAIBatches:
 
     def limit_headers(self, limits: Sequence[RateLimit]) -> Headers:
         return _CHAT.limit_headers(limits)
-
-
-class PlainObject(Answer):
-    """An object of the API's own, read string by string: no model has written in it."""
-
-    def __init__(self, document: JsonDocument) -> None:
-        super().__init__(document)
-        self._document = document
-        reader = Reader(document, fresh=False)
-        reader.structure(document.root, Surface.USER, "body")
-        self.segments = reader.segments
-
-    def encode(self) -> bytes:
-        return self._document.encode()
-
-    def remove_tool_calls(self, keys: frozenset[str], notice: str) -> None:
-        """It calls no tools."""
-
-    def replace_arguments(self, key: str, arguments: str) -> None:
-        """It calls no tools."""
 
 
 class BatchStart(Call):

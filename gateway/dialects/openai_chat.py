@@ -23,6 +23,7 @@ from gateway.dialects.openai_chat_fields import (
 from gateway.dialects.openai_chat_request import ChatCall
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
+from gateway.dialects.plain_object import PlainObject
 from gateway.dialects.reading import Reader, string
 from gateway.message import Headers, Request
 
@@ -48,7 +49,10 @@ class OpenAIChat:
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body has neither `choices` nor `error`."""
-        return ChatAnswer(parse_answer(body))
+        document = parse_answer(body)
+        if call.deferred and "request_id" in document.root and "choices" not in document.root:
+            return PlainObject(document)
+        return ChatAnswer(document)
 
     def open_stream(self, call: Call) -> AnswerStream:
         return ChatStream(hide_usage=call.hide_usage)

@@ -283,6 +283,7 @@ class ChatCall(Call):
         if (search := root.get("web_search_options")) is not None:
             reader.json(search, Surface.USER, "web_search_options")
         if not _FORMAT_FIELDS.issuperset(root):
+            self.deferred = root.get("deferred") is True  # xAI's: fetched later
             for key in root:
                 if key not in _FORMAT_FIELDS:
                     read_extra(reader, root, key, Surface.USER, key)

@@ -22,8 +22,9 @@ from gateway.dialects.base import (
     Surface,
     Unscannable,
 )
-from gateway.dialects.jsondoc import parse_answer, parse_object
+from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
+from gateway.dialects.plain_object import PlainObject
 from gateway.dialects.reading import byte_length
 from gateway.dialects.responses_items import ItemReader
 from gateway.dialects.responses_stream import ResponsesStream
@@ -46,6 +47,8 @@ class OpenAIStored:
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body is no JSON object."""
+        if not body:  # accepted, or not there yet
+            return PlainObject(JsonDocument({}, b""))
         answer = StoredAnswer(parse_answer(body))
         if answer.declared is not None:
             _learn(call, answer.declared)

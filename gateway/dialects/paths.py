@@ -40,6 +40,7 @@ _KEPT = (
     (re.compile(r"/responses(?:/[^/]+(?:/cancel|/input_items)?)?$"), "openai_stored"),
     (re.compile(r"/conversations(?:/[^/]+(?:/items(?:/[^/]+)?)?)?$"), "openai_stored"),
     (re.compile(r"/chat/completions(?:/[^/]+(?:/messages)?)?$"), "openai_stored"),
+    (re.compile(r"/chat/deferred-completion/[^/]+$"), "openai_stored"),  # xAI's
     (re.compile(r"/messages/batches(?:/[^/]+(?:/cancel|/results)?)?$"), "anthropic_batches"),
 )
 """What a provider keeps and gives back."""

@@ -191,3 +191,17 @@ def test_error_bodies_and_limits_are_the_api_s() -> None:
     body = orjson.loads(CHAT.error_body(400, "pii_found", "No.", "ptc-1"))
     assert body["error"]["code"] == "pii_found"
     assert "x-ratelimit-limit-tokens" in CHAT.limit_headers([RateLimit("tokens", 1, 1, 1.0)])
+
+
+def test_an_answer_that_is_fetched_later_is_a_place_in_a_queue() -> None:
+    """xAI's deferred completions: what was reserved is charged, for nobody tells what it cost."""
+    request = Request("POST", "/v1/chat/completions", Headers())
+    body = b'{"model":"grok-4","deferred":true,"messages":[{"role":"user","content":"hi"}]}'
+    call = OpenAIChat().decode(request, body)
+    assert call.deferred
+    answer = OpenAIChat().decode_answer(call, b'{"request_id":"r_1"}')
+    assert (answer.encode(), answer.usage) == (b'{"request_id":"r_1"}', None)
+    plain = OpenAIChat().decode(request, body.replace(b"true", b"false"))
+    assert not plain.deferred
+    with pytest.raises(ValueError, match="choices"):
+        OpenAIChat().decode_answer(plain, b'{"request_id":"r_1"}')

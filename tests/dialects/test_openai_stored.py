@@ -119,6 +119,12 @@ def test_a_stored_response_tells_which_tools_were_declared() -> None:
     assert not call.knows_tools
 
 
+def test_an_answer_that_is_not_there_yet_is_empty() -> None:
+    call = ask("/v1/chat/deferred-completion/r_1")
+    answer = DIALECT.decode_answer(call, b"")
+    assert (answer.encode(), answer.segments, answer.unscannable) == (b"", [], [])
+
+
 # --- streams ----------------------------------------------------------------------------------
 
 CALL = '{"path": "/a"}'

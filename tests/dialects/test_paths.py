@@ -78,6 +78,7 @@ def test_methods_whose_answers_hold_no_conversation_speak_none(method: str) -> N
         ("/v1/chat/completions", "openai_stored"),
         ("/v1/chat/completions/chatcmpl-1", "openai_stored"),
         ("/v1/chat/completions/chatcmpl-1/messages", "openai_stored"),
+        ("/v1/chat/deferred-completion/r_1", "openai_stored"),
         ("/v1/messages/batches/b_1/results", "anthropic_batches"),
         ("/v1/models", "opaque"),
         ("/v1/files", "opaque"),
