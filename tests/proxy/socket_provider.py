@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -49,6 +51,7 @@ class SocketProvider:
     Attributes:
         script: what is answered to a message, by the number of its connection.
         refuse: a status with which handshakes are refused, and its body.
+        certificate: speak TLS with this.
         got: the messages, parsed, in order; `raw` as they came.
         asked: the handshakes.
         left: set when a connection ended.
@@ -56,6 +59,7 @@ class SocketProvider:
 
     script: Callable[[dict[str, Any], int], Sequence[Step]] = lambda got, number: events(Say())
     refuse: tuple[int, bytes] | None = None
+    certificate: Path | None = None
     got: list[dict[str, Any]] = field(default_factory=list)
     raw: list[str | bytes] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
@@ -63,8 +67,17 @@ class SocketProvider:
     open: list[ServerConnection] = field(default_factory=list)
 
     def __enter__(self) -> SocketProvider:
+        context = None
+        if self.certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate)
         self._server: Server = serve(
-            self._serve, "127.0.0.1", 0, process_request=self._process, compression=None
+            self._serve,
+            "127.0.0.1",
+            0,
+            ssl=context,
+            process_request=self._process,
+            compression=None,
         )
         self.port = self._server.socket.getsockname()[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

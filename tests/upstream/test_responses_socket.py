@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import uvloop
 
 from gateway.dialects.sse import EventReader
 from gateway.errors import UpstreamError
@@ -17,6 +19,7 @@ from gateway.testing.answers import Say
 from gateway.upstream.client import Client, Timeouts
 from gateway.upstream.responses_socket import ResponsesSocket
 from gateway.verdict import Reason
+from tests.proxy.far import make_certificate
 from tests.proxy.socket_provider import Close, SocketProvider, Step, Wait, events
 from tests.proxy.wire import WAIT, Upstream, answer
 
@@ -244,3 +247,46 @@ def test_a_message_without_a_connection_is_not_sent() -> None:
     ) as provider:
         play(provider.url, scene)
         assert [got["type"] for got in provider.got][1] == "response.steer"
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_it_is_the_same_over_tls(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    certificate = make_certificate(tmp_path, ["localhost"])
+    never = threading.Event()
+
+    def script(got: dict[str, Any], number: int) -> list[Step]:
+        big = {"type": "response.output_text.delta", "delta": "x" * 300_000}
+        match got["input"]:
+            case "x":
+                return [*events(Say())[:-1], big, events(Say())[-1]]
+            case "hang":
+                return [events(Say())[0], Wait(never)]
+        return [events(Say())[0], Close(1000)]
+
+    async def scene() -> None:
+        bench = Bench(provider.url.replace("http://127.0.0.1", "https://localhost"))
+        await bench.client.open()
+        bench.client._context.load_verify_locations(certificate)
+        try:
+            for _ in range(2):
+                assert (await kinds(await bench.ask()))[-1] == "response.completed"
+            reply = await bench.ask(message=MESSAGE.replace(b'"x"', b'"hang"'))
+            await reply.next_piece()
+            reply.close()
+            never.set()
+            reply = await bench.ask(message=MESSAGE.replace(b'"x"', b'"break"'))
+            await reply.next_piece()
+            with pytest.raises(UpstreamError):
+                await reply.next_piece()
+        finally:
+            bench.socket.abort()
+            await bench.client.close()
+
+    with (
+        SocketProvider(script, certificate=certificate) as provider,
+        asyncio.Runner(loop_factory=loop_factory) as runner,
+    ):
+        runner.run(asyncio.wait_for(scene(), WAIT))
+        assert len(provider.open) == 2
