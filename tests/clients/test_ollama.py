@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import httpx
 import ollama
+import openai
 import pytest
 
 from gateway.identity.gateway_key import hash_of, new_key
@@ -247,3 +249,19 @@ def test_what_no_dialect_reads_is_an_error_of_its_own_shape(gate: Gate) -> None:
     response = httpx.post(f"{gate.gateway.base}/api/show", json={"model": "m"}, headers=headers)
     assert response.status_code == 401
     assert isinstance(response.json()["error"], str)
+
+
+def test_its_compatible_paths_go_by_the_dialects_of_those_names(gate: Gate) -> None:
+    key = gate.keys["secrets", False]
+    messages: list[Any] = [{"role": "user", "content": "Hello"}]
+    with openai.OpenAI(base_url=f"{gate.gateway.base}/v1", api_key=key, max_retries=0) as client:
+        made = client.chat.completions.create(model="qwen3", messages=messages)
+        assert made.choices[0].message.content == "Hello there."
+        with pytest.raises(openai.BadRequestError, match="AWS access key"):
+            client.completions.create(model="qwen3", prompt=SECRET)
+    own = f"{gate.gateway.base}/cellar"
+    with anthropic.Anthropic(base_url=own, api_key=key, max_retries=0) as other:
+        told = other.messages.create(model="qwen3", max_tokens=50, messages=messages)
+    assert gate.provider.seen[-1].path == "/v1/messages"
+    assert told.content[0].type == "text"
+    assert gate.gateway.records()[-1]["cost_nanodollars"] == 0
