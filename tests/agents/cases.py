@@ -41,8 +41,7 @@ class Case:
         return self.codes.get(agent, self.code)
 
 
-SAYS: dict[str, Say | None] = {
-    "shell": None,  # the agent's own shell tool with COMMAND, then DONE
+SAYS: dict[str, Say] = {  # and "shell": the agent's own shell tool with COMMAND, then DONE
     "plain": Say(pieces=("Here ", "I am.")),
     "late": Say(pieces=("It looks well. ", "The word is ", "sword", "fish, so. ", "Bye.")),
     "early": Say(pieces=("sword", "fish is the word.")),
