@@ -396,3 +396,52 @@ async def test_tls_is_spoken_to_who_is_trusted(
     client._context.load_verify_locations(certificate[0])
     for _ in range(2):
         assert await ask(client, secure, "GET") == b"hi"
+
+
+# --- other protocols ---
+
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
+ASKED = Headers([("Upgrade", "x"), ("Connection", "Upgrade")])
+
+
+async def switch(client: Client, base: str, timeouts: Timeouts = PATIENT) -> UpstreamReply:
+    return await client.switch(base, "/ws", Headers([("A", "b")]), ASKED, timeouts, 1_000_000)
+
+
+async def test_a_switched_connection_is_a_duplex_and_loses_nothing(client: Client) -> None:
+    with Upstream(lambda got: Script([SWITCHED + b"early"], "hang")) as upstream:
+        reply = await switch(client, upstream.url)
+        assert (reply.status, reply.headers.get("upgrade")) == (101, "x")
+        assert reply.duplex is not None
+        assert await reply.duplex.read() == b"early"
+        await reply.duplex.write(b"h")  # which ends the script, and so the connection
+        assert await reply.duplex.read() == b""
+        reply.close()  # the answer is over: the connection is its owner's
+        reply.duplex.abort()
+    assert [(got.target, got.get("upgrade"), got.get("a")) for got in upstream.got] == [
+        ("/ws", "x", "b")
+    ]
+
+
+async def test_who_does_not_switch_answers_as_ever(client: Client) -> None:
+    with Upstream(lambda got: answer(b"no", status="404 Not Found")) as upstream:
+        reply = await switch(client, upstream.url)
+        assert (reply.status, reply.duplex, await reply.read()) == (404, None, b"no")
+
+
+async def test_a_switch_that_nobody_asked_for_is_a_broken_answer(client: Client) -> None:
+    with Upstream(lambda got: Script([SWITCHED], "hang")) as upstream:
+        with pytest.raises(UpstreamError):
+            await send(client, upstream.url)
+        with pytest.raises(UpstreamError):
+            await send(client, upstream.url, "GET")
+
+
+async def test_a_switch_without_a_name_and_silence_are_errors(client: Client) -> None:
+    bare = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+    with Upstream(lambda got: Script([bare], "hang")) as upstream, pytest.raises(UpstreamError):
+        await switch(client, upstream.url)
+    with Upstream(lambda got: Script([], "hang")) as upstream:
+        with pytest.raises(UpstreamError) as caught:
+            await switch(client, upstream.url, QUICK)
+        assert caught.value.reason is Reason.UPSTREAM_TIMEOUT
