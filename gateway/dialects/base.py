@@ -520,6 +520,7 @@ class MessageStream(ABC):
         self.id = ""
         self.finish = ""
         self.finished = False  # what was asked for has been answered
+        self.denied = False  # and the caller got a refusal in its place
 
     @abstractmethod
     def read(self, event: Event) -> Answer | None:

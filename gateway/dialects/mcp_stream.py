@@ -73,6 +73,8 @@ class McpStream(MessageStream):
         except ValueError:
             return with_data(event.raw, b"")
         told = [node for each in messages if (node := _refusal(each, code, message))]
+        answers = any(each.kind in (Kind.RESULT, Kind.ERROR) for each in messages)
+        self.denied = self.denied or (answers and not self._call.opens_stream)
         batch = type(document.root) is list
         return with_data(event.raw, jsonrpc.write(told, batch=batch))
 

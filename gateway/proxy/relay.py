@@ -245,6 +245,9 @@ class Relay:
                 return
             exchange.reason = window.blocked.reason
         exchange.outcome = "answered" if window.blocked is None else "blocked"
+        if isinstance(window, MessageWindow) and window.stream.denied:
+            exchange.outcome = "blocked"
+            exchange.reason = exchange.stopped.reason if exchange.stopped is not None else None
         if exchange.reason is Reason.DRAINING:
             exchange.outcome = "cancelled"
         await self._closer.close(exchange)

@@ -281,6 +281,37 @@ def test_an_answers_events_come_as_they_were_sent(begin: Begin) -> None:
     assert place.post(tool("read")).body == events
 
 
+def test_a_stopped_result_in_a_stream_is_a_blocked_call_in_the_record(begin: Begin) -> None:
+    said = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "swordfish"}}
+    gave = {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "x"}]}}
+    events = [json.dumps(said)]
+    place = begin(
+        {"kind": "patterns", "deny": ["swordfish"], "action": "block"},
+        script=lambda got: stream([f"data: {each}\n\n".encode() for each in events]),
+    )
+    events.append(json.dumps(gave))
+    fine = place.record(place.post(tool("read")))  # a notification was dropped, the answer came
+    assert (fine["outcome"], fine["action"]) == ("answered", "block")
+    events[1] = json.dumps(gave).replace('"x"', '"swordfish"')
+    reply = place.post(tool("read"))
+    stopped = place.record(reply)
+    assert (stopped["outcome"], stopped["reason"]) == ("blocked", "pattern_found")
+    assert b"The tool was run, but what it gave was not delivered." in reply.body
+
+
+def test_a_tool_with_a_price_is_paid_for(begin: Begin) -> None:
+    place = begin(
+        {"kind": "budget", "per": "tenant", "window": "day", "limit": "$1"},
+        tools=[{"name": "search", "price": "$0.6"}],
+    )
+    assert place.post(tool("read")).body == b"{}"
+    assert place.record(place.post(tool("search")))["cost_nanodollars"] == 600_000_000
+    reply = place.post(tool("Search"))
+    assert json.loads(reply.body)["result"]["isError"]
+    assert reply.get("x-portcullis-reason") == "budget_exceeded"
+    assert place.post(request("tools/list")).body == b"{}"
+
+
 def test_no_silence_is_too_long_for_a_stream_that_listens(begin: Begin) -> None:
     """The server says nothing for several times the upstream's limit, then goes on."""
     go = threading.Event()
