@@ -17,16 +17,15 @@ from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient
 from gateway.dialects.leaf_parts import RawFrame, apply_leaves, write_raw
 from gateway.dialects.reading import string
 from gateway.dialects.responses_answer import notice_item, set_arguments
-from gateway.dialects.responses_events import Item, ItemFrame, LanePart
-from gateway.dialects.responses_items import CALLS, ItemReader, field_of
-from gateway.dialects.responses_reading import (
+from gateway.dialects.responses_event_names import (
     ARGUMENT_DELTAS,
     ARGUMENT_DONE,
     PROGRESS,
     TEXT_DONE,
-    Learn,
-    ResponsesReader,
 )
+from gateway.dialects.responses_events import Item, ItemFrame, LanePart
+from gateway.dialects.responses_items import CALLS, ItemReader, field_of
+from gateway.dialects.responses_reading import Learn, ResponsesReader
 from gateway.dialects.sse import encode
 
 _COMPLETE = frozenset({"response.completed", "response.incomplete"})
