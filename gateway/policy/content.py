@@ -132,10 +132,29 @@ class Judged:
             segment.replace(splice(segment.text, edits))
 
 
+class _Watching:
+    """The rules of one surface. That none of them found anything in a text is remembered in one
+    place, so that a resent text costs one look."""
+
+    __slots__ = ("_version", "rules")
+
+    def __init__(self, rules: Sequence[ContentRule]) -> None:
+        self.rules = tuple(rules)
+        versions = [rule.scanner.version for rule in rules]
+        self._version = "|".join(versions) if all(versions) else ""
+
+    def knows_clean(self, text: str, cache: Cache) -> bool:
+        return self._version != "" and cache.get(text, self._version) == ()
+
+    def note_clean(self, text: str, cache: Cache) -> None:
+        if self._version and len(self.rules) > 1:  # of one rule it is remembered already
+            cache.put(text, self._version, ())
+
+
 class ContentRules:
     """Content rules that watch a call, by surface. Keeps no state of a call."""
 
-    __slots__ = ("by_surface", "per_call", "rules")
+    __slots__ = ("_watching", "per_call", "rules")
 
     def __init__(self, rules: Iterable[ContentRule]) -> None:
         self.rules = tuple(rules)
@@ -144,7 +163,7 @@ class ContentRules:
         for rule in self.rules:
             for surface in rule.surfaces:
                 watching.setdefault(surface, []).append(rule)
-        self.by_surface = {surface: tuple(some) for surface, some in watching.items()}
+        self._watching = {surface: _Watching(some) for surface, some in watching.items()}
 
     def bound(self, exchange: Exchange) -> ContentRules:
         """These rules as they hold for the request of one call."""
@@ -160,26 +179,36 @@ class ContentRules:
 
     def on(self, surface: Surface) -> tuple[ContentRule, ...]:
         """The rules that watch a surface, in their order."""
-        return self.by_surface.get(surface, ())
+        watching = self._watching.get(surface)
+        return watching.rules if watching is not None else ()
 
     def judge(self, segments: Iterable[Segment], cache: Cache) -> Judged:
         """Scan segments with every rule that watches their surface."""
         judged = Judged()
         tallies: dict[ContentRule, Tally] = {}
         failures: dict[ContentRule, Verdict] = {}
-        by_surface = self.by_surface
+        watched = self._watching
         for segment in segments:
+            watching = watched.get(segment.surface)
+            if watching is None or watching.knows_clean(segment.text, cache):
+                continue
             edits: list[Edit] = []
-            for rule in by_surface.get(segment.surface, ()):
+            clean = True
+            for rule in watching.rules:
                 try:
                     findings = _find(rule, segment.text, cache)
-                    if findings and not rule.leaves(segment):
-                        tally = tallies.get(rule)
-                        if tally is None:
-                            tally = tallies[rule] = Tally(rule)
-                        edits += _act(rule, segment, findings, tally, judged.blocking)
+                    if findings:
+                        clean = False
+                        if not rule.leaves(segment):
+                            tally = tallies.get(rule)
+                            if tally is None:
+                                tally = tallies[rule] = Tally(rule)
+                            edits += _act(rule, segment, findings, tally, judged.blocking)
                 except Exception as error:  # noqa: BLE001  a rule's own fault: on_error decides
+                    clean = False
                     failures[rule] = rule.failed(error)
+            if clean:
+                watching.note_clean(segment.text, cache)
             if edits:
                 judged.edits.append((segment, edits))
         if tallies or failures:
