@@ -86,8 +86,11 @@ class McpCall(Call):
             self._read_params(message, key)
         elif "params" in node:
             reader.leaves(node, "params", _CONTENT, "params")
-        if message.method == _CALL and key not in self._invoked:
-            raise CallerError(Reason.BODY_MALFORMED, "tools/call must have named params.")
+        if message.method.strip().casefold() == _CALL and key not in self._invoked:
+            raise CallerError(
+                Reason.BODY_MALFORMED,
+                "tools/call must be written in just this way, with named params.",
+            )
         reader.rest(
             node,
             _CONTENT,

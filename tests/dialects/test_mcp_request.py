@@ -87,6 +87,13 @@ def test_a_call_that_servers_may_read_in_another_way_is_refused(params: Any) -> 
         decode(request("tools/call", params))
 
 
+@pytest.mark.parametrize("method", ["Tools/Call", "tools/call ", "TOOLS/CALL", "tool\u017f/call"])
+def test_a_call_by_another_spelling_is_refused(method: str) -> None:
+    """A server that does not look so closely would run a tool that nobody judged."""
+    with pytest.raises(CallerError):
+        decode(request(method, {"name": "read"}))
+
+
 def test_metadata_and_ids_are_not_text() -> None:
     meta = {"traceparent": "00-quokka", "progressToken": "quokka"}
     call = decode(
