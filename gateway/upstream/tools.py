@@ -76,7 +76,8 @@ class ToolTable:
 
         Raises:
             AmbiguousPathError: servers may read the path in two ways, as two different tools, or
-                as one that lies beside the upstream's base path (`..`).
+                as one that lies beside the upstream's base path (`..`), or it is no tool's and
+                not plainly written.
         """
         exact, plain, decoded = readings(path)
         if ".." in decoded:
@@ -90,6 +91,8 @@ class ToolTable:
             or self._look_up(method, decoded, True) is not found
         ):
             raise AmbiguousPathError
+        if found is None and not [part.lower() for part in exact] == plain == decoded:
+            raise AmbiguousPathError  # some server may find a tool where these readings find none
         return found
 
     def _look_up(self, method: str, segments: Sequence[str], folded: bool) -> Tool | None:

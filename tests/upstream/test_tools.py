@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.base import ToolCall
@@ -85,6 +88,14 @@ def test_a_path_that_servers_read_in_different_ways_is_not_guessed_at(path: str)
     assert found("GET", path) == "ambiguous"
 
 
+@pytest.mark.parametrize(
+    "path", ["/admin%2f", "/admin//", "/admin/%2e/", "/admin%5c", "/admin;x", "/other%2fpath"]
+)
+def test_a_path_of_no_tool_must_be_plainly_written(path: str) -> None:
+    assert found("GET", path) == "ambiguous"
+    assert found("GET", "/Other%20path/") == "none"
+
+
 @pytest.mark.parametrize("path", ["/users/%37", "/users/7/", "/users/7?x=/../", "/users/a%20b"])
 def test_a_spelling_that_everybody_reads_alike_is_taken(path: str) -> None:
     assert found("GET", path) == "get_user"
@@ -123,6 +134,60 @@ def test_the_tool_is_the_first_of_all_that_match_by_rank(method: str, parts: lis
         if each.path is not None and each.takes(method) and each.path.match(parts) is not None
     ]
     assert found(method, "/" + "/".join(parts)) == min(matching, default=("", "", "none"))[-1]
+
+
+def undo_once(path: str) -> str:
+    return re.sub("/+", "/", unquote(path))
+
+
+def clean(path: str) -> str:
+    return posixpath.normpath(unquote(path))
+
+
+def clean_without_parameters(path: str) -> str:
+    return clean("/".join(part.partition(";")[0] for part in path.split("/")))
+
+
+def clean_in_any_case(path: str) -> str:
+    return clean(path.replace("\\", "/").replace("%5c", "/")).lower()
+
+
+def clean_twice(path: str) -> str:
+    return clean(unquote(path))
+
+
+SERVERS = [str, undo_once, clean, clean_without_parameters, clean_in_any_case, clean_twice]
+"""How servers and frameworks read a path before they look for its route."""
+
+
+def served_by(path: str) -> str:
+    """The tool that a server runs for a path that it has read, "" for none. (Those of `TABLE` that
+    GET runs, as a simple router has them.)"""
+    segments = (path.rstrip("/") or "/").split("/")[1:]
+    first, count = segments[0], len(segments)
+    if first.lower() in ("admin", "tree") and count > 1:
+        root = first.lower() == "tree" and segments[1:] == ["root"]
+        return "tree_root" if root else first.lower()
+    if first != "users" or count != 2:
+        return ""
+    if segments[1] == "me":
+        return "get_me"
+    return "export" if re.fullmatch(r".+\.csv", segments[1], re.DOTALL) else "get_user"
+
+
+PIECES = [*"/.7", "/", "/users", "/admin", "/tree/root", "me", ".csv", "..", "%2e", "%2F", "%252f"]
+PIECES += ["\\", "%5c", ";a", "%6d", "E", "ME", "%00", "%20"]
+
+
+@settings(max_examples=400)
+@given(path=st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join))
+def test_no_servers_reading_of_a_path_is_another_tool_than_was_judged(path: str) -> None:
+    judged = found("GET", "/" + path)
+    if judged == "ambiguous":
+        return
+    for read in SERVERS:
+        served = served_by(read("/" + path))
+        assert served in ("", judged), f"{read.__name__} runs {served}"
 
 
 def test_without_tools_every_path_is_nobodys() -> None:
