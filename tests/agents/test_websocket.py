@@ -1,97 +1,113 @@
-"""Codex itself over WebSocket: it warms up, goes on by `previous_response_id`, and takes a block as
-it takes one over HTTP."""
+"""Codex over WebSocket: it warms up, goes on by `previous_response_id`, and what it does and shows
+under a rule is what it does over HTTP."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.testing.answers import Say, Tool
+from gateway.identity.gateway_key import hash_of, new_key
+from gateway.testing.answers import Say
+from gateway.testing.gateway import RunningGateway
+from tests.agents.cases import CASES, COMMAND, SAYS, Case
 from tests.agents.leash import Leash
-from tests.agents.programs import CODEX, CODEX_CONFIG, Ran
-from tests.proxy.local import LocalGateway, policy
+from tests.agents.programs import CODEX
 from tests.proxy.socket_provider import SocketProvider, Step, events
 
-COMMAND = {"cmd": "echo made > made.txt"}
+NAMES = ("allowed", "tool", "secret", "stream", "long-wait", "budget")
 
 
-def answer(got: dict[str, Any], number: int) -> list[Step]:
-    """Nothing to a warm-up, else a call of the shell, then a closing text."""
+def provider_says(got: dict[str, Any], number: int) -> list[Step]:
+    """As the other tests' provider; Codex begins a connection by asking for no answer at all."""
     if got.get("generate") is False:
-        return events(Say(()))
-    if "function_call_output" in [item.get("type") for item in got["input"]]:
-        return events(Say(("All is done.",)))
-    return events(Say((), tools=[Tool("exec_command", json.dumps(COMMAND))]))
+        return events(Say(pieces=()))
+    if any(item.get("type") == "function_call_output" for item in got["input"]):
+        return events(Say(pieces=("All is ", "done.")))
+    if "[scene late]" in str(got["input"]):
+        return events(SAYS["late"])
+    return events(Say(pieces=("I make it.",), tools=(CODEX.shell(COMMAND),)))
 
 
 @dataclass
-class Played:
-    """What Codex did, what the provider got, and what was recorded."""
-
-    ran: Ran
-    got: list[dict[str, Any]]
-    records: list[dict[str, Any]]
-    made: bool
+class Scene:
+    gateway: RunningGateway
+    provider: SocketProvider
+    leash: Leash
+    keys: dict[str, str]
 
 
-def prepare(home: Path, base: str, key: str) -> dict[str, str]:
-    (home / ".codex").mkdir(exist_ok=True)
-    config = CODEX_CONFIG.replace("BASE", base) + "supports_websockets = true\n"
-    (home / ".codex" / "config.toml").write_text(config)
-    return {"GATEWAY_KEY": key}
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    cases = [case for case in CASES if case.name in NAMES]
+    keys = {case.name: new_key() for case in cases}
+    with SocketProvider(provider_says) as provider, Leash() as leash:
+        policy = {
+            "version": 1,
+            "upstreams": {
+                "openai": {"provider": "openai", "url": provider.url, "credential": "sk-own"}
+            },
+            "tenants": {
+                name: {"keys": [{"name": "codex", "hash": hash_of(key)}], "policies": [name]}
+                for name, key in keys.items()
+            },
+            "policies": {case.name: {"rules": _without_opening(case)} for case in cases},
+        }
+        with RunningGateway(tmp_path_factory.mktemp("sockets"), policy) as gateway:
+            yield Scene(gateway, provider, leash, keys)
 
 
-@pytest.fixture
-def leash() -> Iterator[Leash]:
-    with Leash() as made:
-        yield made
-    assert made.asked == []
+def _without_opening(case: Case) -> list[dict[str, Any]]:
+    """The row's rules; its hourly limit has room for the request that opens a connection."""
+    return [
+        {**rule, "requests": "2/hour"} if rule.get("requests") == "1/hour" else rule
+        for rule in case.rules
+    ]
 
 
-def play(folder: Path, leash: Leash, *rules: dict[str, Any]) -> Played:
+@pytest.mark.parametrize("name", NAMES)
+def test_what_codex_does_and_its_user_reads(scene: Scene, name: str, tmp_path: Path) -> None:
     binary = CODEX.binary()
     if binary is None:
         pytest.skip("Codex is not here: `make test` installs it where npm can get it")
-    program = replace(CODEX, prepare=prepare)
-    with (
-        SocketProvider(answer) as provider,
-        LocalGateway(folder, policy(provider.url, *rules)) as gateway,
-    ):
-        home = folder / "home"
-        prompt = "please make a file"
-        ran = program.run(binary, home, gateway.base, "sk-x", prompt, environment=leash.environment)
-        gateway.idle()
-        records = [r for r in gateway.records() if r["dialect"] == "openai_responses"]
-        return Played(ran, provider.got, records, (home / "work" / "made.txt").exists())
+    case = next(case for case in CASES if case.name == name)
+    before = len(scene.provider.got)
+    ran = CODEX.run(
+        binary,
+        tmp_path,
+        scene.gateway.base,
+        scene.keys[name],
+        f"{case.prompt} [scene {case.says}]",
+        environment=scene.leash.environment,
+        more=("-c", "model_providers.portcullis.supports_websockets=true"),
+    )
+
+    assert ran.code == case.code_of(CODEX.name), ran.shown
+    for words in case.shows:
+        assert words.replace("TOOL", "exec_command") in ran.shown
+    assert (tmp_path / "work" / "made.txt").exists() == case.made
+    sent = [got for got in scene.provider.got[before:] if got.get("generate") is not False]
+    assert len(sent) == case.sent
+    assert "Reconnecting" not in ran.shown
+    assert "HTTPS" not in ran.shown  # to which it falls back where a socket does not work
+    assert scene.leash.asked == []
+    if name == "allowed":
+        check_turns(scene, scene.provider.got[before:])
 
 
-def test_codex_does_its_work(tmp_path: Path, leash: Leash) -> None:
-    played = play(tmp_path, leash, {"kind": "secrets", "action": "block"})
-    assert played.ran.code == 0, played.ran.shown
-    assert "All is done." in played.ran.shown
-    assert played.made
-    assert {got["type"] for got in played.got} == {"response.create"}
-    assert [got.get("previous_response_id") is None for got in played.got] == [True, False, False]
-    assert [record["outcome"] for record in played.records] == ["answered"] * 3
-    assert len({record["who"]["session"] for record in played.records}) == 1
-
-
-def test_codex_shows_a_block_and_does_not_ask_again(tmp_path: Path, leash: Leash) -> None:
-    deny = {"kind": "patterns", "deny": ["make a file"], "action": "block"}
-    played = play(tmp_path, leash, deny)
-    assert "Portcullis blocked this request" in played.ran.shown
-    assert not played.made
-    refused = [record for record in played.records if record["outcome"] == "refused"]
-    assert [record["reason"] for record in refused] == ["pattern_found"]
-
-
-def test_codex_runs_no_tool_that_was_taken_out(tmp_path: Path, leash: Leash) -> None:
-    deny = {"kind": "tools", "deny": ["exec_command"]}
-    played = play(tmp_path, leash, {**deny, "when": {"upstream": ["openai"]}})
-    assert "Portcullis" in played.ran.shown
-    assert not played.made
+def check_turns(scene: Scene, got: list[dict[str, Any]]) -> None:
+    """One session, each turn built on the one before."""
+    assert {each["type"] for each in got} == {"response.create"}
+    assert [each.get("previous_response_id") is None for each in got] == [True, False, False]
+    records = [
+        record
+        for record in scene.gateway.records()
+        if record["type"] == "closed"
+        and record["who"]["tenant"] == "allowed"
+        and record["dialect"] == "openai_responses"
+    ]
+    assert [record["outcome"] for record in records] == ["answered"] * 3
+    assert len({record["who"]["session"] for record in records}) == 1
