@@ -6,13 +6,14 @@ import httpx2
 import openai
 import pytest
 
-from gateway.dialects.base import PartKind, RateLimit
+from gateway.dialects.base import AnswerStream, PartKind, RateLimit
 from gateway.dialects.openai_responses import OpenAIResponses
 from gateway.errors import CallerError
 from gateway.message import Headers, Request
 from gateway.verdict import Reason
-from tests.dialects.driving import events_of
-from tests.dialects.responses_samples import reasoning, stream
+from tests.dialects.driving import drive, events_of, payloads_of, remove
+from tests.dialects.responses_samples import call as function_call
+from tests.dialects.responses_samples import message, reasoning, stream
 
 DIALECT = OpenAIResponses()
 BODY = b'{"model": "gpt-x", "input": "hi"}'
@@ -89,3 +90,21 @@ def test_limit_headers_are_openais() -> None:
         "x-ratelimit-remaining-tokens",
         "x-ratelimit-reset-tokens",
     ]
+
+
+def test_a_background_stream_keeps_its_numbers_for_who_goes_on_from_one_of_them() -> None:
+    raw = stream(function_call(0, "run", "{}"), message(1, "Hello"))
+    for background, kept in ((True, True), (False, False)):
+        body = b'{"model":"m","input":"hi","background":%s}' % str(background).lower().encode()
+        call = DIALECT.decode(request("/v1/responses"), body)
+        assert call.deferred is background
+        answer = DIALECT.open_stream(call)
+        assert isinstance(answer, AnswerStream)
+        out = payloads_of(drive(answer, raw, decide=remove("run")))
+        before = {
+            each["item_id"]: each["sequence_number"]
+            for each in payloads_of(raw)
+            if "item_id" in each
+        }
+        after = {each["item_id"]: each["sequence_number"] for each in out if "item_id" in each}
+        assert (after["msg_1"] == before["msg_1"]) is kept
