@@ -169,7 +169,7 @@ class ToolList:
             return
         functions = [entry for entry in self._entries if not entry.tool.hosted]
         allowed = listed(choice, "allowedFunctionNames")
-        kept = [name for name in allowed if name not in names]
+        kept = [name for name in allowed if string(name) not in names or type(name) is not str]
         if not functions:
             for spelled in ("functionCallingConfig", "function_calling_config"):
                 config.pop(spelled, None)

@@ -49,11 +49,14 @@ def test_a_repeated_field_may_be_a_list_or_one_message() -> None:
     )
 
 
+NO_NUMBERS: tuple[object, ...] = (5.5, "x", None, True, "inf", "nan", "9" * 40, [])
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [
         *((5, 5), ("5", 5), (5.0, 5), ("1e3", 1000), ("5.0", 5)),
-        *((value, None) for value in (5.5, "x", None, True, "inf", "nan", "9" * 40, [])),
+        *((value, None) for value in NO_NUMBERS),
     ],
 )
 def test_a_whole_number_may_be_sent_as_text(value: object, number: int | None) -> None:
