@@ -207,3 +207,13 @@ def test_the_bound_counts_bytes_and_pictures_but_not_their_data() -> None:
     assert call(input="hi").input_bound() < 400
     assert call(input="hi", tools=[{"type": "web_search"}]).input_bound() == -1
     assert call(input="x" * 41).input_estimate() == 11
+
+
+def test_the_name_of_a_websocket_message_is_no_text_and_its_answer_is_a_stream() -> None:
+    message = call(type="response.create", input="hello")
+    assert [segment.text for segment in message.segments] == ["hello"]
+    assert message.stream
+    assert b'"type": "response.create"' in message.encode()
+    other = call(type="open sesame", input="hello")
+    assert "open sesame" in [segment.text for segment in other.segments]
+    assert not other.stream

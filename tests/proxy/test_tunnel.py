@@ -404,6 +404,25 @@ def test_a_content_rule_that_lets_nothing_unread_pass_refuses_tunnels(
     assert far.accepted == 0
 
 
+def test_what_follows_a_refused_tunnel_is_no_request(start: Start) -> None:
+    bench = start(ANY)
+    with Connection(bench.base) as connection:
+        head = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a\r\n\r\n"
+        connection.sock.sendall(head + b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert reason(connection.reply()) == "proxy_off"
+        assert connection.reader.more() == b""
+    assert bench.upstream.got == []
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_tunnel_with_a_body_is_refused(start: Start, framing: str) -> None:
+    bench = start(ANY, forward_proxy=OPEN)
+    with Connection(bench.base) as connection:
+        name, _, value = framing.partition(": ")
+        connection.send("CONNECT", "a.example:443", headers=[("Host", "a"), (name, value)])
+        assert connection.reply().status == 400
+
+
 # --- who calls ---
 
 
