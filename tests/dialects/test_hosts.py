@@ -130,7 +130,12 @@ def _spellings(address: ipaddress.IPv4Address, pick: random.Random) -> str:
     count = pick.randint(1, 4)
     numbers = [value >> 8 * (3 - place) & 0xFF for place in range(count - 1)]
     numbers.append(value & (1 << 8 * (5 - count)) - 1)
-    forms: list[Callable[[int], str]] = [str, hex, lambda n: f"0{n:o}", lambda n: hex(n).upper().replace("X", "x")]
+    forms: list[Callable[[int], str]] = [
+        str,
+        hex,
+        lambda n: f"0{n:o}",
+        lambda n: hex(n).upper().replace("X", "x"),
+    ]
     return ".".join(pick.choice(forms)(number) for number in numbers)
 
 
