@@ -63,7 +63,7 @@ class Connector:
             async with asyncio.timeout(timeout):
                 addresses = [host] if is_address(host) else await self.resolve(host, port)
                 self._check(addresses, port, opened)
-                return await _first(addresses, port)
+                return await _first(addresses, port, timeout / len(addresses))
         except TimeoutError:
             raise UpstreamError(
                 Reason.UPSTREAM_TIMEOUT, f"No connection in {timeout:g} s.", status=504
@@ -98,15 +98,17 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
-async def _first(addresses: Sequence[str], port: int) -> FarEnd:
-    """The first of these addresses that takes a connection. Raises the last one's OSError."""
+async def _first(addresses: Sequence[str], port: int, share: float) -> FarEnd:
+    """The first of these addresses that takes a connection within its `share` of the time, so that
+    one which never answers leaves time for the next. Raises the last one's OSError."""
     loop = asyncio.get_running_loop()
     failed: OSError | None = None
     for address in addresses:
         try:
-            _, protocol = await loop.create_connection(
-                DuplexProtocol, address, port, flags=socket.AI_NUMERICHOST
-            )
+            async with asyncio.timeout(share):
+                _, protocol = await loop.create_connection(
+                    DuplexProtocol, address, port, flags=socket.AI_NUMERICHOST
+                )
         except OSError as error:
             failed = error
         else:

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,30 @@ def test_the_first_address_that_answers_is_taken() -> None:
             return await connect(connector, "some.example", port)
         finally:
             server.close()
+
+    assert asyncio.run(scene()).address == "127.0.0.1"
+
+
+def test_an_address_that_never_answers_leaves_time_for_the_next() -> None:
+    async def scene() -> FarEnd:
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_connection
+
+        async def create_connection(make: Any, host: str, port: int, **more: Any) -> Any:
+            if host == "127.0.0.3":
+                await asyncio.sleep(3600)
+            return await connecting(make, host, port, **more)
+
+        loop.create_connection = create_connection  # type: ignore[method-assign, assignment]
+        server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        connector = Connector(frozenset(), giving("127.0.0.3", "127.0.0.1"))
+        try:
+            far = await connector.connect("some.example", port, LOOPBACK, 0.5)
+        finally:
+            server.close()
+        far.duplex.abort()
+        return far
 
     assert asyncio.run(scene()).address == "127.0.0.1"
 
