@@ -68,6 +68,7 @@ async def _round(client: Any) -> dict[str, Any]:
         ("secret", "echo", {"text": f"my key is {KEY}"}),
         ("poisoned", "fetch_page", {}),
         ("contact", "contact", {}),
+        ("found", "find", {"who": "bob.ray@example.com"}),
     ):
         found[name] = _result(await client.call_tool(tool, arguments))
     again = await client.call_tool("test_tool_with_progress", {}, progress_callback=on_progress)

@@ -155,6 +155,13 @@ def test_text_and_structured_content_stay_the_same(place: Place, side: str, way:
 
 
 @every_way
+def test_arguments_are_rewritten_wherever_they_stand(place: Place, side: str, way: str) -> None:
+    """A server of 2026-07-28 refuses a call whose headers say something else than its body."""
+    told = place.heard(side, way)["found"]
+    assert told == {"text": "Found <EMAIL_ADDRESS>.", "error": False, "structured": None}
+
+
+@every_way
 def test_progress_comes_in_order(place: Place, side: str, way: str) -> None:
     told = place.heard(side, way)["progress"]
     assert told["seen"] == [0, 50, 100]

@@ -283,6 +283,10 @@ def _says(*blocks: Any) -> Run:
     return run
 
 
+async def _find(server: Everything, ctx: Context, given: dict[str, Any]) -> Any:
+    return text(f"Found {given['who']}.")
+
+
 async def _echo(server: Everything, ctx: Context, given: dict[str, Any]) -> Any:
     return text(f"You said: {given.get('text', '')}")
 
@@ -350,6 +354,14 @@ CONTACT = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "mail": {"type": "string"}},
     "required": ["name", "mail"],
+}
+
+
+MARKED = {
+    "type": "object",
+    # Of 2026-07-28: the client repeats it in a header, and the server compares the two.
+    "properties": {"who": {"type": "string", "x-mcp-header": "Who"}},
+    "required": ["who"],
 }
 
 
@@ -422,6 +434,7 @@ TOOLS: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, Run]] = {
     # what rules have something to say about
     "echo": ("Says it again.", takes(text="string"), None, _echo),
     "contact": ("Looks a person up.", EMPTY, CONTACT, _contact),
+    "find": ("Finds a person.", MARKED, None, _find),
     "fetch_page": (
         "Fetches a page.",
         EMPTY,

@@ -38,6 +38,7 @@ async function round(way) {
   found.secret = await call('echo', { text: `my key is ${KEY}` });
   found.poisoned = await call('fetch_page', {});
   found.contact = await call('contact', {});
+  found.found = await call('find', { who: 'bob.ray@example.com' });
   const seen = [];
   found.progress = await call('test_tool_with_progress', {}, { onprogress: (step) => seen.push(step.progress) });
   found.progress.seen = seen;
