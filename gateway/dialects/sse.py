@@ -60,7 +60,12 @@ class EventReader:
             raise self._oversize()
         events: list[Event] = []
         buffer = self._buffer
-        if not buffer and not self._first and b"\r" not in data and len(data) <= self._max:
+        fits = not buffer and not self._first and len(data) <= self._max
+        if fits and b"\r" in data:
+            whole = _whole_crlf(data)
+            if whole is not None:
+                return whole
+        elif fits:
             pieces = data.split(b"\n\n")
             rest = pieces.pop()
             for piece in pieces:
@@ -185,6 +190,19 @@ def _whole(piece: bytes) -> Event | None:
                 body[6:].decode("utf-8", "replace"),
             )
     return None
+
+
+def _whole_crlf(data: bytes) -> list[Event] | None:
+    """The events of data that is nothing but whole ones of the shape `data: ...`, with the line
+    ends that Google's servers write."""
+    if not data.endswith(b"\r\n\r\n"):
+        return None
+    events: list[Event] = []
+    for piece in data[:-4].split(b"\r\n\r\n"):
+        if not piece.startswith(b"data: ") or b"\n" in piece or b"\r" in piece:
+            return None
+        events.append(Event(piece + b"\r\n\r\n", "", piece[6:].decode("utf-8", "replace")))
+    return events
 
 
 def _fields(raw: bytes, first: bool) -> tuple[str, str]:

@@ -28,10 +28,10 @@ METHODS = (
 FIELDS = (
     "contents role parts text thought thoughtSignature inlineData inline_data fileData args id "
     "name functionCall function_call partialArgs willContinue jsonPath stringValue response "
-    "functionResponse executableCode code codeExecutionResult output toolCall toolResponse toolType "
-    "tools generationConfig maxOutputTokens candidateCount responseSchema cachedContent candidates "
-    "content index finishReason groundingMetadata usageMetadata promptTokenCount model requests "
-    "request batch inputConfig generateContentRequest weird"
+    "functionResponse executableCode code codeExecutionResult output toolCall toolResponse "
+    "toolType tools generationConfig maxOutputTokens candidateCount responseSchema cachedContent "
+    "candidates content index finishReason groundingMetadata usageMetadata promptTokenCount "
+    "model requests request batch inputConfig generateContentRequest weird"
 ).split()
 WORDS = st.sampled_from(["model", "user", "STOP", "$.a.b[0]", "OBJECT", "x", ""])
 VALUES: st.SearchStrategy[Any] = st.recursive(

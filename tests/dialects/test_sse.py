@@ -57,6 +57,14 @@ def test_any_cut_gives_the_same_events_and_loses_no_byte(data: bytes, at: list[i
     assert read([bytes([byte]) for byte in data]) == whole
 
 
+@pytest.mark.parametrize("odd", [b"", b"data: a\nb\r\n\r\n", b": note\r\n\r\n", b"\n\r\n\r\n"])
+def test_several_events_with_google_s_line_ends_in_one_piece_are_told_apart(odd: bytes) -> None:
+    data = b'data: {"a":1}\r\n\r\n' + odd + b"data: two\r\n\r\n"
+    bytewise = read([b"data: first\n\n", *(bytes([byte]) for byte in data)])
+    assert read([b"data: first\n\n", data]) == bytewise
+    assert [bytewise[1].data, bytewise[-1].data] == ['{"a":1}', "two"]
+
+
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"])), max_size=4))
 def test_what_is_written_is_read_again(texts: list[str]) -> None:
     data = b"".join(encode(text, "name") for text in texts)
