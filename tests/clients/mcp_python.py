@@ -39,7 +39,11 @@ async def heard(base: str, way: str) -> dict[str, Any]:
             made = Client(f"{base}/everything", mode=mode, **options)
             client = await stack.enter_async_context(made)
         found = await _round(client)
-        if way != "modern":  # where a server no longer asks in the midst of a call
+        if way == "modern":
+            async with client.listen(tools_list_changed=True) as events:
+                await client.call_tool("change_tools", {})
+                found["listened"] = type(await anext(aiter(events))).__name__
+        else:  # of 2026-07-28 no server asks in the midst of a call
             for name, prompt in (("sampling", "hello"), ("sampling_stopped", f"say {WORD}")):
                 told = _result(await client.call_tool("test_sampling", {"prompt": prompt}))
                 found[name] = {**told, "seen": len(sampled)}

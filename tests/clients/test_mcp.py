@@ -175,6 +175,10 @@ def test_resources_and_prompts_are_read_by_rules(place: Place, side: str, way: s
     assert told["prompt"] == "This is a simple prompt for testing."
 
 
+def test_a_client_listens_without_a_session(place: Place) -> None:
+    assert place.heard("python", "modern")["listened"] == "ToolsListChanged"
+
+
 @pytest.mark.parametrize(
     ("side", "way"), [("python", "legacy"), ("python", "sse"), ("node", "legacy"), ("node", "sse")]
 )

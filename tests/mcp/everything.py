@@ -19,6 +19,7 @@ import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -85,6 +86,7 @@ class Everything:
         self.called: list[tuple[str, dict[str, Any]]] = []
         self.read: list[str] = []
         self.watched: set[str] = set()
+        self.bus = InMemorySubscriptionBus()
         self.server = self._server()
 
     def _server(self) -> Server[Any]:
@@ -101,6 +103,7 @@ class Everything:
                 on_read_resource=self.read_resource,
                 on_subscribe_resource=self.subscribe,
                 on_unsubscribe_resource=self.unsubscribe,
+                on_subscriptions_listen=ListenHandler(self.bus),
                 on_list_prompts=self.list_prompts,
                 on_get_prompt=self.get_prompt,
                 on_completion=self.complete,
@@ -287,6 +290,11 @@ async def _find(server: Everything, ctx: Context, given: dict[str, Any]) -> Any:
     return text(f"Found {given['who']}.")
 
 
+async def _change(server: Everything, ctx: Context, _: dict[str, Any]) -> Any:
+    await server.bus.publish(ToolsListChanged())
+    return text("Changed.")
+
+
 async def _echo(server: Everything, ctx: Context, given: dict[str, Any]) -> Any:
     return text(f"You said: {given.get('text', '')}")
 
@@ -431,6 +439,7 @@ TOOLS: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, Run]] = {
         None,
         _says(text("Fine.")),
     ),
+    "change_tools": ("Says that there are other tools now.", EMPTY, None, _change),
     # what rules have something to say about
     "echo": ("Says it again.", takes(text="string"), None, _echo),
     "contact": ("Looks a person up.", EMPTY, CONTACT, _contact),

@@ -313,12 +313,12 @@ def test_a_tool_with_a_price_is_paid_for(begin: Begin) -> None:
 
 
 def test_no_silence_is_too_long_for_a_stream_that_listens(begin: Begin) -> None:
-    """The server says nothing for several times the upstream's limit, then goes on."""
+    """The server says nothing for twice the limit of its upstream, then goes on."""
     go = threading.Event()
-    place = begin(script=lambda got: stream([go, HEARD]), timeout="100ms")
+    place = begin(script=lambda got: stream([go, HEARD]), timeout="700ms")
     with place.listen() as connection:
         head = connection.head()
-        threading.Timer(0.5, go.set).start()
+        threading.Timer(1.5, go.set).start()
         assert connection.reader.body(head, reply=True) == HEARD
 
 
