@@ -89,6 +89,13 @@ class PiiOptions(ContentOptions):
         return self
 
 
+_RESTORED = {
+    # All that the agent is given to read: reasons, and what the provider's own tools gave, too.
+    "output": frozenset(
+        {Surface.OUTPUT, Surface.REASONING, Surface.TOOL_RESULT, Surface.TOOL_DEFINITION}
+    ),
+    "tool_call": frozenset({Surface.TOOL_CALL}),
+}
 _STAND_IN_KEYS = {"stand_ins", "scope", "restore", "restore_except", "on_leak"}
 
 
@@ -120,9 +127,7 @@ class PiiRule(ContentRule):
             self._scope = options.scope
             self._leak = _ACTIONS[options.on_leak]
             self._spares = Names(options.restore_except).has if options.restore_except else None
-            # What the model says of its reasons is read like what it says.
-            read = {Surface.OUTPUT, Surface.REASONING} if "output" in options.restore else set()
-            self._restored = frozenset(read | ({Surface.TOOL_CALL} & set(options.restore)))
+            self._restored = frozenset().union(*(_RESTORED[name] for name in options.restore))
             kinds = frozenset((name, self._plausible) for name in options.entities)
             self._new = WithoutStandIns(self.scanner, kinds)
 
