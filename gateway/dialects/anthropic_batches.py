@@ -37,7 +37,9 @@ class AnthropicBatches:
         """Raises CallerError where the body is no list of requests that can be read one way."""
         results = plain_path(request.path).endswith("/results")
         if request.method.upper() == "GET" or not body:
-            return EmptyCall(self.name, body, results=results)
+            call = EmptyCall(self.name, body, results=results)
+            call.rewrites_answer = not results  # an address in it: see BatchObject
+            return call
         return MessageBatch(parse_object(body))
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
@@ -62,6 +64,7 @@ class MessageBatch(BatchCall):
 
     dialect = "anthropic_batches"
     deferred = True
+    rewrites_answer = True
 
     def __init__(self, document: JsonDocument) -> None:
         super().__init__(document)
@@ -108,8 +111,8 @@ class MessageBatch(BatchCall):
 class BatchObject(Answer):
     """A batch, or a list of them: counts and times. There is no text in it.
 
-    `results_url` is made a path: the SDKs go to the address that stands there, and that would be
-    the provider's own, past this gateway.
+    `results_url` is made a path: the SDKs go to the address that stands there, with the key that
+    they have, and that would be the provider's own, past this gateway and its rules.
     """
 
     def __init__(self, document: JsonDocument) -> None:

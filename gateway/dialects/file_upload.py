@@ -82,6 +82,7 @@ class FileUpload(BatchCall):
     rule but those that count what is used, for nothing is used yet.
     """
 
+    operation = "upload"
     billable = False
     batched = False
 

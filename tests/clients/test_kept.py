@@ -249,6 +249,15 @@ def test_a_batch_of_anthropics_from_its_requests_to_its_results(gate: Gate) -> N
         client.messages.batches.create(requests=requests("Hello", f"Say {WORD}"))
 
 
+def test_results_are_fetched_through_the_gateway_where_no_rule_reads_them_too(gate: Gate) -> None:
+    """The provider's address in the batch object would take the gateway's key to the provider."""
+    client = gate.anthropic["open"]
+    before = len(gate.provider.seen)
+    results = list(client.messages.batches.results("msgbatch_1"))
+    assert WORD in str(results)
+    assert [seen.headers["x-api-key"] for seen in gate.provider.seen[before:]] == ["sk-own"] * 2
+
+
 def test_a_batch_reserves_what_all_its_requests_may_use(gate: Gate) -> None:
     client = gate.anthropic["tight"]
     with pytest.raises(anthropic.BadRequestError) as caught:
