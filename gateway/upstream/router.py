@@ -24,7 +24,7 @@ from gateway.verdict import Reason
 BY_NAME_ONLY = frozenset({"mcp", "http"})
 """Providers without paths of their own: they are called by their upstream's name."""
 
-_GOOGLES = ("/v1beta/", "/v1beta1/", "/upload/v1beta/", "/upload/v1/")
+_GOOGLES = ("/v1beta/", "/v1beta1/", "/upload/v1beta/", "/upload/v1/", "/download/v1beta/")
 """How paths begin that only Google has: its models, files, caches and batches."""
 
 _SPELLED = {name: StrictlySpelled(dialect) for name, dialect in DIALECTS.items()}

@@ -302,6 +302,38 @@ def test_the_providers_own_error_reaches_the_agent(gate: Gate, way: str) -> None
     assert heard.error.message == "The model is overloaded."
 
 
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_the_transport_that_the_sdk_prefers_where_it_need_not_wait_hears_the_same(
+    gate: Gate, stream: bool
+) -> None:
+    """Its own is aiohttp, which it finds installed."""
+
+    def ask(policy: str, say: str, text: str = "Hello") -> Heard:
+        heard = Heard()
+        options = types.HttpOptions(base_url=gate.gateway.base, headers={"x-say": say})
+        key = gate.keys[policy, "async"]
+        client = genai.Client(api_key=key, http_options=options)
+        try:
+            asyncio.run(_chat(client, None, heard, text, stream=stream))
+        except errors.APIError as error:
+            heard.error = error
+        return heard
+
+    assert ask("none", "plain").text == "Hello there."
+    assert "Portcullis took out" in ask("arguments", "shell").text
+    before = len(gate.provider.seen)
+    refused = ask("secrets", "plain", SECRET)
+    assert isinstance(refused.error, errors.ClientError)
+    assert (refused.error.code, refused.reason) == (400, "secret_found")
+    assert len(gate.provider.seen) == before
+    cut = ask("words", "late")
+    assert isinstance(cut.error, errors.ClientError)
+    assert (cut.error.code, cut.reason) == (400, "pattern_found")
+    assert len(gate.provider.seen) == before + 1
+    assert cut.text == ("All is well. The word is " if stream else "")
+
+
 def test_models_are_allowed_denied_and_capped_by_the_path(gate: Gate) -> None:
     assert gate.ask("model", "whole", max_output_tokens=5000).error is None
     sent = gate.provider.seen[-1].json
