@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -29,10 +32,16 @@ POLICIES: dict[str, list[dict[str, Any]]] = {
 }
 
 
+NODE = Path(__file__).parent / "node"
+
+
 class Gate:
     """A gateway before a provider that keeps things, and an SDK of each make for each tenant."""
 
-    def __init__(self, gateway: RunningGateway, provider: FakeProvider, keys: dict[str, str]):
+    def __init__(
+        self, gateway: RunningGateway, provider: FakeProvider, keys: dict[str, str]
+    ) -> None:
+        self.base, self.keys = gateway.base, keys
         self.provider = provider
         self.openai = {
             name: openai.OpenAI(base_url=f"{gateway.base}/v1", api_key=key, max_retries=0)
@@ -263,3 +272,31 @@ def test_a_batch_reserves_what_all_its_requests_may_use(gate: Gate) -> None:
     with pytest.raises(anthropic.BadRequestError) as caught:
         client.messages.batches.create(requests=requests(*["Hello"] * 20))
     assert "budget" in str(caught.value)
+
+
+def test_the_node_sdks_hear_the_same(gate: Gate) -> None:
+    """Their forms, streams and lines of JSON are not written and read by the same code."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not here: the Node SDKs are not tested")
+    if not (NODE / "node_modules" / "openai").exists():
+        pytest.skip("tests/clients/node/node_modules is not here: `make test` installs it")
+    order = json.dumps({"base": gate.base, "key": gate.keys["guarded"]})
+    done = subprocess.run(
+        [node, "kept.mjs"],
+        cwd=NODE,
+        input=order,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    heard = json.loads(done.stdout)
+    assert (heard["clean"], heard["word"]) == ("All is well.", "pattern_found")
+    assert (heard["stream"], heard["stream_word"]) == ("response.completed", "response.failed")
+    assert (heard["upload"], heard["upload_word"]) == ("file-1", "pattern_found")
+    for name in ("results", "message_results"):
+        assert WORD not in heard[name]
+        assert "removed by Portcullis" in heard[name]
+        assert "All is well." in heard[name]
