@@ -13,6 +13,7 @@ import yaml
 from gateway.testing.answers import Say
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
+MAIL = "ann.lee@example.com"
 COMMAND = "echo made > made.txt; cat made.txt"
 DONE = "All is done."
 
@@ -41,7 +42,8 @@ class Case:
         return self.codes.get(agent, self.code)
 
 
-SAYS: dict[str, Say] = {  # and "shell": the agent's own shell tool with COMMAND, then DONE
+SAYS: dict[str, Say] = {  # and "shell": the agent's own shell tool with COMMAND, then DONE;
+    # "write": the same with the address that the model was told
     "plain": Say(pieces=("Here ", "I am.")),
     "late": Say(pieces=("It looks well. ", "The word is ", "sword", "fish, so. ", "Bye.")),
     "early": Say(pieces=("sword", "fish is the word.")),
@@ -71,6 +73,16 @@ CASES = (
     Case(
         "strict-data",  # what they send of themselves is no injection and no secret
         shipped("strict.yaml", "data"),
+        calls=2,
+        sent=2,
+        shows=(DONE,),
+        made=True,
+    ),
+    Case(
+        "stand-ins",
+        ({"kind": "pii", "entities": ["EMAIL_ADDRESS"], "action": "pseudonymize"},),
+        prompt=f"Write {MAIL} into the file.",
+        says="write",
         calls=2,
         sent=2,
         shows=(DONE,),

@@ -19,6 +19,7 @@ from tests.agents.leash import Leash
 from tests.agents.programs import PROGRAMS, Program, Ran
 
 SCENE = re.compile(rb"\[scene (\w+)\]")
+TOLD = re.compile(rb"Write (\S+) into the file")
 
 
 def provider_says(seen: Seen) -> Say | Raw:
@@ -27,12 +28,16 @@ def provider_says(seen: Seen) -> Say | Raw:
         return Raw(status=404, pieces=(b"",))
     program = next(p for p in PROGRAMS if seen.path.partition("?")[0] == p.path)
     scene = SCENE.findall(seen.body)[-1].decode()
-    if scene != "shell":
+    if scene not in ("shell", "write"):
         return SAYS[scene]
     last = str((seen.json.get("messages") or seen.json["input"])[-1])
     if "tool_result" in last or "function_call_output" in last:
         return Say(pieces=("All is ", "done."))
-    return Say(pieces=("I make it.",), tools=(program.shell(COMMAND),))
+    command = COMMAND
+    if scene == "write":
+        told = TOLD.findall(seen.body)[-1].decode()
+        command = f"echo '{told}' > made.txt"
+    return Say(pieces=("I make it.",), tools=(program.shell(command),))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.cases import CASES, COMMAND, KEY, Case
+from tests.agents.cases import CASES, COMMAND, KEY, MAIL, Case
 from tests.agents.conftest import Stage
 from tests.agents.programs import CLAUDE_CODE, PROGRAMS, Program
 
@@ -39,6 +39,18 @@ def test_what_the_agent_does_and_its_user_reads(
     if case.code_of(program.name) or not case.made:  # stopped: the reference leads to the record
         assert calls[-1]["id"] in ran.shown
     assert stage.leash.asked == []
+
+
+@every_program
+def test_an_agent_works_with_what_its_model_never_saw(
+    stage: Stage, program: Program, tmp_path: Path
+) -> None:
+    """The model is told a stand-in and puts it into a command; the file holds the real address."""
+    before = len(stage.provider.seen)
+    stage.play(program, BY_NAME["stand-ins"], tmp_path)
+    assert (tmp_path / "work" / "made.txt").read_text() == f"{MAIL}\n"
+    for seen in stage.provider.seen[before:]:
+        assert MAIL.encode() not in seen.body
 
 
 HISTORY = {
