@@ -60,7 +60,6 @@ class GeminiAnswer(Answer):
                 read_extra(reader, root, spelled, name, "")
         self.segments = reader.segments
         self.unscannable = reader.unscannable
-        self._texts = [segment for segment in self.segments if segment.surface is Surface.OUTPUT]
 
     def _read(self, reader: PartReader, holder: Any, key: Any, number: int, place: str) -> None:
         candidate = holder[key]

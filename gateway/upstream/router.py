@@ -27,6 +27,9 @@ BY_NAME_ONLY = frozenset({"mcp", "http"})
 _GOOGLES = ("/v1beta/", "/v1beta1/", "/upload/v1beta/", "/upload/v1/", "/download/v1beta/")
 """How paths begin that only Google has: its models, files, caches and batches."""
 
+_OVERRIDE = "x-http-method-override"
+"""Google's servers take the method from this header ("System parameters" in their docs)."""
+
 _SPELLED = {name: StrictlySpelled(dialect) for name, dialect in DIALECTS.items()}
 """The dialects as Ollama speaks them, which is a server in Go."""
 
@@ -83,6 +86,12 @@ class Router:
             target = self._find(request.method, path, first, versioned)
             if len(self._known) < 1024:
                 self._known[key] = target
+        if target.provider == "gemini" and _OVERRIDE in request.headers:
+            raise CallerError(
+                Reason.TARGET_MALFORMED,
+                f"{_OVERRIDE} would make another request of this one than the one that is judged. "
+                "Send it with its own method.",
+            )
         if not mark:
             return target
         whole = f"{target.path}?{query}"

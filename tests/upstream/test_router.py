@@ -375,3 +375,10 @@ def test_each_mcp_server_has_a_dialect_of_its_own() -> None:
     to = mcp()
     assert to.dialect(route(to, "/github")) is to.dialect(route(to, "/github/mcp"))
     assert to.dialect(route(to, "/github")).name == "mcp"
+
+
+def test_a_header_that_would_make_another_request_of_google_s_is_refused() -> None:
+    with pytest.raises(CallerError) as caught:
+        route(router(GOOGLE), "/v1beta/batches/1", x_http_method_override="GET")
+    assert (caught.value.status, caught.value.reason) == (400, Reason.TARGET_MALFORMED)
+    assert route(router(GOOGLE), "/v1/models", "GET", x_http_method_override="POST")
