@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.dialects.base import Call, Document, Segment, Surface, Unscannable
 from gateway.dialects.batch import BatchCall, PartDocument
-from gateway.dialects.jsondoc import JsonDocument, parse_object
+from gateway.dialects.jsondoc import JsonDocument, parse, parse_object
 from gateway.dialects.jsonlines import Lines
 from gateway.dialects.multipart import Field, Form
 from gateway.dialects.openai_chat_request import ChatCall
@@ -90,7 +90,7 @@ class FileUpload(BatchCall):
         super().__init__(form)
         self.dialect = dialect
         self._form = form
-        self._contents: list[tuple[Field, TextFile | FileLines]] = []
+        self._contents: list[tuple[Field, TextFile | FileLines | PartDocument]] = []
         self._lines: list[Call] = []
         purpose = ""
         for field in form.fields:
@@ -112,6 +112,8 @@ class FileUpload(BatchCall):
         plain = field.filename is None
         if not plain and _is_lines(field, purpose) and self._read_lines(field, raw, purpose):
             return
+        if not plain and _extension(field) == "json" and self._read_json(field, raw):
+            return
         if plain or _is_text(field):
             self._read_text(field, raw, place)
         else:
@@ -128,6 +130,20 @@ class FileUpload(BatchCall):
         if text.root[0]:
             self.own.append(Segment(text, text.root, 0, text.root[0], Surface.USER, place))
         self._contents.append((field, text))
+
+    def _read_json(self, field: Field, raw: bytes) -> bool:
+        """A file of JSON, with the escapes of its strings undone; False where it is none."""
+        try:
+            document = PartDocument(parse(raw).root, self._form, raw)
+        except CallerError:
+            return False
+        if type(document.root) not in (dict, list):
+            return False
+        reader = Reader(document)
+        reader.json(document.root, Surface.USER, field.name)
+        self.own += reader.segments
+        self._contents.append((field, document))
+        return True
 
     def _read_lines(self, field: Field, raw: bytes, purpose: str) -> bool:
         """Lines of JSON; False where they are not. In a batch's input every line must be."""

@@ -37,13 +37,19 @@ _UNREAD = frozenset({"HEAD", "OPTIONS", "DELETE", "TRACE"})
 """Methods whose answers hold nothing of a conversation; a body on one of them is unscannable."""
 
 _KEPT = (
-    (re.compile(r"/responses(?:/[^/]+(?:/cancel|/input_items)?)?$"), "openai_stored"),
-    (re.compile(r"/conversations(?:/[^/]+(?:/items(?:/[^/]+)?)?)?$"), "openai_stored"),
-    (re.compile(r"/chat/completions(?:/[^/]+(?:/messages)?)?$"), "openai_stored"),
-    (re.compile(r"/chat/deferred-completion/[^/]+$"), "openai_stored"),  # xAI's
-    (re.compile(r"/messages/batches(?:/[^/]+(?:/cancel|/results)?)?$"), "anthropic_batches"),
+    (re.compile(r"/responses/[^/]+/cancel$"), "openai_stored"),
+    (re.compile(r"/conversations(?:/[^/]+(?:/items)?)?$"), "openai_stored"),
+    (re.compile(r"/chat/completions/[^/]+$"), "openai_stored"),
+    (re.compile(r"/messages/batches(?:/[^/]+/cancel)?$"), "anthropic_batches"),
 )
-"""What a provider keeps and gives back."""
+"""What is asked of things that a provider keeps."""
+
+_GIVEN_BACK = (
+    (re.compile(r"/messages/batches(?:/|$)"), "anthropic_batches"),
+    (re.compile(r"/(?:responses|conversations|chat/completions)(?:/|$)"), "openai_stored"),
+    (re.compile(r"/chat/deferred-completion/"), "openai_stored"),  # xAI's
+)
+"""What is fetched of them, at whatever path below them: nothing new there goes unread."""
 
 _FILES = re.compile(r"/files(?:/[^/]+/content)?$")
 
@@ -125,7 +131,7 @@ def dialect_for(provider: str, method: str, path: str) -> str:
 
 def _kept(provider: str, verb: str, plain: str) -> str:
     """The dialect of what a provider keeps: answers, conversations, batches, files."""
-    for pattern, name in _KEPT:
+    for pattern, name in _GIVEN_BACK if verb == "GET" else _KEPT:
         if pattern.search(plain):
             return name
     if provider == "gemini":  # its files are of another kind

@@ -140,6 +140,20 @@ def test_any_other_file_is_named_as_one_that_no_rule_reads(
     assert made.encode() == form(content, name, "user_data", media)
 
 
+def test_a_file_of_json_is_read_with_its_escapes_undone() -> None:
+    raw = b'{ "note": "\\u0073ecret", "rows": [1] }'
+    made = upload(raw, "a.json", "user_data")
+    assert "secret" in texts(made)
+    assert made.encode() == form(raw, "a.json", "user_data")
+    next(s for s in made.segments if s.text == "secret").replace("#")
+    assert made.encode() == form(b'{"note":"#","rows":[1]}', "a.json", "user_data")
+
+
+def test_a_file_that_calls_itself_json_and_is_none_is_a_text() -> None:
+    assert texts(upload(b"{oops", "a.json", "user_data")) == ["a.json", "{oops"]
+    assert texts(upload(b'"just words"', "a.json", "user_data")) == ["a.json", '"just words"']
+
+
 def test_the_name_of_a_file_is_seen_and_never_rewritten() -> None:
     (name,) = upload(b"\x89PNG", "secret.png", "vision").segments
     assert (name.text, name.readonly) == ("secret.png", True)

@@ -80,12 +80,13 @@ ROW = Row(
         Surface.USER: {
             **requests(Surface.USER),
             "text": form(f"Notes on {PROBE}.".encode(), name="notes.md", purpose="user_data"),
+            "json": form(body({"note": [PROBE]}), name="notes.json", purpose="user_data"),
             "examples": form(
                 body({"messages": [{"role": "user", "content": PROBE}]}), purpose="fine-tune"
             ),
             "unknown_url": form(line("/v1/new", {"input": PROBE})),
             "name": replace(form(b"Hello", name=f"{PROBE}.txt", purpose=""), readonly=True),
-            "json": Asked("/v1/vector_stores/vs_1/files", body({"attributes": {"a": PROBE}})),
+            "no_form": Asked("/v1/vector_stores/vs_1/files", body({"attributes": {"a": PROBE}})),
         },
     },
     answers={
