@@ -21,9 +21,9 @@ BY_NAME = {case.name: case for case in CASES}
 def test_what_the_agent_does_and_its_user_reads(
     stage: Stage, program: Program, case: Case, tmp_path: Path
 ) -> None:
-    before = len(stage.provider.seen)
+    before, known = len(stage.provider.seen), len(stage.calls(program, case))
     ran = stage.play(program, case, tmp_path)
-    calls = stage.calls(program, case)
+    calls = stage.calls(program, case)[known:]
 
     assert ran.code == case.code_of(program.name), ran.shown
     for words in case.shows:
@@ -38,19 +38,10 @@ def test_what_the_agent_does_and_its_user_reads(
     assert (tmp_path / "work" / "made.txt").exists() == case.made
     if case.code_of(program.name) or not case.made:  # stopped: the reference leads to the record
         assert calls[-1]["id"] in ran.shown
+    if case.name == "stand-ins":  # the model was told one, and the file holds the real address
+        assert (tmp_path / "work" / "made.txt").read_text() == f"{MAIL}\n"
+        assert all(MAIL.encode() not in seen.body for seen in posts)
     assert stage.leash.asked == []
-
-
-@every_program
-def test_an_agent_works_with_what_its_model_never_saw(
-    stage: Stage, program: Program, tmp_path: Path
-) -> None:
-    """The model is told a stand-in and puts it into a command; the file holds the real address."""
-    before = len(stage.provider.seen)
-    stage.play(program, BY_NAME["stand-ins"], tmp_path)
-    assert (tmp_path / "work" / "made.txt").read_text() == f"{MAIL}\n"
-    for seen in stage.provider.seen[before:]:
-        assert MAIL.encode() not in seen.body
 
 
 HISTORY = {
