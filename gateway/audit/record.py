@@ -122,6 +122,9 @@ def closed(exchange: Exchange, digest: Digest) -> dict[str, Any]:
         payload["peer"] = exchange.peer
     if exchange.held_peak:
         payload["held_characters"] = exchange.held_peak
+    if exchange.pseudonyms:
+        made, restored = len(exchange.pseudonyms.made), exchange.pseudonyms.restored
+        payload["stand_ins"] = {"put_away": made, "put_back": restored}
     if exchange.verdicts:
         payload["verdicts"] = [_verdict(v) for v in exchange.verdicts[:MOST_ITEMS]]
     _call(payload, exchange, digest)

@@ -37,12 +37,13 @@ class Pseudonyms:
     """The map of one call.
 
     Attributes:
+        made: stand-ins by what they stand for, in this call.
         entries: all that were put away, in their order; what `load` takes.
         restored: stand-ins that were put back into the answer.
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, bool, bytes], str] = {}
+        self.made: dict[tuple[str, str, bool, bytes], str] = {}
         self._values: dict[Key, str] = {}
         self._kinds: set[tuple[str, bool]] = set()
         self.entries: list[Entry] = []
@@ -53,7 +54,7 @@ class Pseudonyms:
 
     def stand_in(self, entity: str, value: str, key: bytes, *, plausible: bool) -> str:
         """What stands for a value. `key` is the scope's, 32 bytes. Raises TooManyError."""
-        known = self._made.get((entity, value, plausible, key))
+        known = self.made.get((entity, value, plausible, key))
         if known is not None:
             return known
         if len(self._values) >= MOST:
@@ -65,7 +66,7 @@ class Pseudonyms:
             if self._values.setdefault((entity, form.plain(made)), value) == value:
                 break
             attempt += 1
-        self._made[entity, value, plausible, key] = made
+        self.made[entity, value, plausible, key] = made
         self._kinds.add((entity, plausible))
         self.entries.append((entity, plausible, form.plain(made), value))
         return made

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NANO = 1e-9
 _IN, _OUT = ("in",), ("out",)
+_PUT_AWAY, _PUT_BACK = ("put_away",), ("put_back",)
 _ENTITY = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
 _STRICTNESS = {action: rank for rank, action in enumerate(Action)}
 
@@ -54,6 +55,9 @@ def count(metrics: Metrics, exchange: Exchange) -> None:
         metrics.cost.add(labels, exchange.cost * _NANO)
     if exchange.streamed:
         metrics.held.observe(exchange.held_peak)
+    if exchange.pseudonyms:
+        metrics.stand_ins.add(_PUT_AWAY, len(exchange.pseudonyms.made))
+        metrics.stand_ins.add(_PUT_BACK, exchange.pseudonyms.restored)
     if exchange.reason is Reason.CLIENT_GONE:
         metrics.disconnects.add()
     fault = _fault(exchange)

@@ -151,6 +151,11 @@ class Declared:
         self.findings = self._counter(
             "portcullis_findings_total", "What detectors found, by entity.", "kind", "entity"
         )
+        self.stand_ins = self._counter(
+            "portcullis_stand_ins_total",
+            "Values that a stand-in took the place of, and stand-ins that were put back.",
+            "step",
+        )
         self.unscannable = self._counter(
             "portcullis_unscannable_total",
             "Content that no rule can read, and what was done with it.",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.audit.record import LONGEST_NAME, MOST_ITEMS, closed, make_digest, opened, safe_place
 from gateway.dialects.base import Step, StepKind, Surface, ToolCall, Unscannable, Usage
 from gateway.exchange import Identity, ToolTrace
+from gateway.policy.pseudonyms import Pseudonyms
 from gateway.state.store import Admission, Cause, Claim, Level, Refusal
 from gateway.testing import make_call, make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
@@ -293,3 +294,14 @@ def test_path_that_holds_content_is_told_as_its_pattern():
     exchange.request.target = f"/tools/users/{SECRET}"
     exchange.target.shown_as = "/tools/users/{id}"
     assert opened(exchange)["path"] == "/tools/users/{id}"
+
+
+def test_stand_ins_are_counted_and_never_named():
+    exchange = make_exchange()
+    exchange.pseudonyms = Pseudonyms()
+    said = exchange.pseudonyms.stand_in("PERSON", "Jane Roe", b"k" * 32, plausible=False)
+    exchange.pseudonyms.restored = 3
+    record = closed(exchange, DIGEST)
+    assert record["stand_ins"] == {"put_away": 1, "put_back": 3}
+    assert "Jane" not in str(record)
+    assert said not in str(record)

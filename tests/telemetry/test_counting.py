@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.dialects.base import Surface, Unscannable, Usage
+from gateway.policy.pseudonyms import Pseudonyms
 from gateway.telemetry.metrics import Metrics
 from gateway.testing import make_call, make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
@@ -210,3 +211,12 @@ def test_what_a_tool_costs_counts_without_a_model():
     exchange = ended()
     exchange.cost = 2_000_000
     assert counted(exchange).cost.series == {("openai", "none"): pytest.approx(0.002)}
+
+
+def test_stand_ins_there_and_back():
+    exchange = ended()
+    exchange.pseudonyms = Pseudonyms()
+    for value in ("jane", "joe", "jane"):
+        exchange.pseudonyms.stand_in("PERSON", value, b"k" * 32, plausible=False)
+    exchange.pseudonyms.restored = 5
+    assert counted(exchange).stand_ins.series == {("put_away",): 2, ("put_back",): 5}

@@ -135,7 +135,7 @@ def test_supervisor_adds_what_it_knows_itself():
 def test_labels_are_few_and_named_for_what_is_bounded():
     allowed = set(
         "dialect outcome reason upstream station direction kind policy rule action mode entity "
-        "what surface model type chain operation version digest".split()
+        "what surface model type chain operation version digest step".split()
     )
     for family in Declared().families.all.values():
         assert set(family.labels) <= allowed, family.name
