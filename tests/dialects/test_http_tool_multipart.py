@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects.base import Surface
 from gateway.dialects.http_tool_multipart import MOST_PARTS, MultipartDocument
+from gateway.errors import CallerError
 
 
 def part(content: bytes, name: str = "a", more: str = "") -> bytes:
@@ -82,6 +83,13 @@ def test_only_a_changed_part_is_written_anew() -> None:
 def test_what_two_parsers_could_take_apart_differently_is_not_taken_apart(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not"):
         read(raw)
+
+
+def test_a_rule_cannot_write_the_boundary_into_a_part() -> None:
+    document = read(body(part(b"secret")))
+    document.segments[1].replace("--b--")
+    with pytest.raises(CallerError):
+        document.encode()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.multipart import MOST_PARTS, Form, is_form, parse_form
+from gateway.dialects.multipart import MOST_FIELDS, Form, is_form, parse_form, parts
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -124,7 +124,7 @@ ATTACKS = {
     "a boundary with a bare return": form(part('name="f"', b"a\r--bnd\r\nb")),
     "a boundary without a line of its own": form(part('name="f"', b"--bnd--")),
     "very long headers": form(part('name="f"; filename="' + "a" * 5000 + '"', b"x")),
-    "very many fields": form(*(part(f'name="f{n}"', b"x") for n in range(MOST_PARTS + 1))),
+    "very many fields": form(*(part(f'name="f{n}"', b"x") for n in range(MOST_FIELDS + 1))),
 }
 
 
@@ -163,3 +163,24 @@ def test_a_rule_cannot_write_the_boundary_into_a_part() -> None:
 def test_other_bodies_are_no_forms() -> None:
     assert not is_form("application/json")
     assert not is_form("")
+
+
+def test_parts_of_any_multipart_body_keep_headers_and_places() -> None:
+    body = b"--a b\r\nX-Any: 1\r\n\r\none\r\n--a b\r\n\r\nbare\r\n--a b--"
+    first, second = parts(body, b"a b", most=2, longest_head=20)
+    assert (first.head, first.headers) == (b"X-Any: 1", {"x-any": b"1"})
+    assert body[first.start : first.end] == b"one"
+    assert (second.head, second.headers) == (b"", {})
+    assert body[second.start : second.end] == b"bare"
+
+
+@given(st.lists(st.sampled_from([b"--b", b"--", b"\r\n", b"\r", b"\n", b"a: b", b"x"])))
+def test_parts_cover_a_body_or_nothing_is_read(pieces: list[bytes]) -> None:
+    body = b"".join(pieces)
+    try:
+        read = parts(body, b"b", most=100, longest_head=100)
+    except ValueError:
+        return
+    between = [b"--b\r\n" + p.head + b"\r\n" * (1 + bool(p.head)) for p in read]
+    whole = [head + body[p.start : p.end] for head, p in zip(between, read, strict=True)]
+    assert body.removesuffix(b"\r\n") == b"\r\n".join([*whole, b"--b--"])
