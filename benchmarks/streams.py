@@ -36,10 +36,10 @@ from benchmarks.stream_load import Pace, StreamLoad, Window
 
 START_SECONDS = 180.0
 PACES = (
-    Pace("chat", at_once=1, deltas=100, gap=0.005, seconds=4),
-    Pace("chat", at_once=64, deltas=100, gap=0.02, seconds=4),
-    Pace("messages", at_once=1, deltas=100, gap=0.005, seconds=4),
-    Pace("messages", at_once=64, deltas=100, gap=0.02, seconds=4),
+    Pace("chat", at_once=1, deltas=200, gap=0.005, seconds=4),
+    Pace("chat", at_once=64, deltas=200, gap=0.02, seconds=4),
+    Pace("messages", at_once=1, deltas=200, gap=0.005, seconds=4),
+    Pace("messages", at_once=64, deltas=200, gap=0.02, seconds=4),
 )
 WARM_UP = Pace("chat", at_once=8, deltas=50, gap=0.002, seconds=1)
 

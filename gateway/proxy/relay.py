@@ -185,7 +185,10 @@ class Relay:
                         yield out
                     continue
                 found = events.feed(unpacker.feed(piece)) if piece else events.end()
-                out = b"".join([window.feed(event) for event in found])
+                if len(found) == 1:
+                    out = window.feed(found[0])
+                else:
+                    out = b"".join([window.feed(event) for event in found])
                 if not piece:
                     out += window.end()
                 if packed:
