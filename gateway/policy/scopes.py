@@ -132,7 +132,10 @@ def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
     if scope == "global":
         return ("*",)
     if scope == "model":
-        return (fold(exchange.call.model),) if exchange.call is not None else ()
+        if exchange.call is None:
+            return ()
+        # What fetches something stored cannot say which model made it: all of that counts as one.
+        return (fold(exchange.call.model) if exchange.call.names_model else SHARED,)
     if scope == "tool":
         if exchange.call is None:
             return ()

@@ -48,6 +48,15 @@ def test_global_is_one_counter_for_all() -> None:
     assert one(make_exchange(tenant="a"), "global") == one(make_exchange(tenant="b"), "global")
 
 
+def test_what_cannot_say_its_model_is_counted_together_and_lacks_nothing() -> None:
+    exchange = make_exchange(make_call(model=""))
+    assert scopes("model").lacking(exchange) is not None
+    assert exchange.call is not None
+    exchange.call.names_model = False
+    assert scopes("model").lacking(exchange) is None
+    assert one(exchange, "model")
+
+
 def test_several_scopes_count_together() -> None:
     keys = {
         one(make_exchange(tenant=t, user=u), "tenant", "user") for t in "ab" for u in ("x", "y")
