@@ -13,19 +13,19 @@ import pytest
 
 from gateway.identity.gateway_key import hash_of, new_key
 from gateway.testing.answers import Say
-from gateway.testing.gateway import RunningGateway
 from gateway.testing.provider import FakeProvider, Raw, Seen
 from tests.agents.leash import Leash
 from tests.agents.programs import PROGRAMS, Program
 from tests.agents.tool_cases import ROWS, RULES, SERVER
 from tests.mcp.everything import POISON, EverythingServer
+from tests.proxy.local import LocalGateway
 
 SCENE = re.compile(rb"\[scene (\w+)\]")
 
 
 @dataclass
 class Scene:
-    gateway: RunningGateway
+    gateway: LocalGateway
     provider: FakeProvider
     server: EverythingServer
     leash: Leash
@@ -60,7 +60,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             },
             "policies": {"all": {"rules": RULES}},
         }
-        with RunningGateway(tmp_path_factory.mktemp("tools"), policy) as gateway:
+        with LocalGateway(tmp_path_factory.mktemp("tools"), policy) as gateway:
             yield Scene(gateway, provider, server, leash, key)
 
 

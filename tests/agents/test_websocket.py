@@ -12,10 +12,10 @@ import pytest
 
 from gateway.identity.gateway_key import hash_of, new_key
 from gateway.testing.answers import Say
-from gateway.testing.gateway import RunningGateway
 from tests.agents.cases import CASES, COMMAND, SAYS, Case
 from tests.agents.leash import Leash
 from tests.agents.programs import CODEX
+from tests.proxy.local import LocalGateway
 from tests.proxy.socket_provider import SocketProvider, Step, events
 
 NAMES = ("allowed", "tool", "secret", "stream", "long-wait", "budget")
@@ -34,7 +34,7 @@ def provider_says(got: dict[str, Any], number: int) -> list[Step]:
 
 @dataclass
 class Scene:
-    gateway: RunningGateway
+    gateway: LocalGateway
     provider: SocketProvider
     leash: Leash
     keys: dict[str, str]
@@ -56,7 +56,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             },
             "policies": {case.name: {"rules": _without_opening(case)} for case in cases},
         }
-        with RunningGateway(tmp_path_factory.mktemp("sockets"), policy) as gateway:
+        with LocalGateway(tmp_path_factory.mktemp("sockets"), policy) as gateway:
             yield Scene(gateway, provider, leash, keys)
 
 
@@ -102,12 +102,11 @@ def check_turns(scene: Scene, got: list[dict[str, Any]]) -> None:
     """One session, each turn built on the one before."""
     assert {each["type"] for each in got} == {"response.create"}
     assert [each.get("previous_response_id") is None for each in got] == [True, False, False]
+    scene.gateway.idle()
     records = [
         record
         for record in scene.gateway.records()
-        if record["type"] == "closed"
-        and record["who"]["tenant"] == "allowed"
-        and record["dialect"] == "openai_responses"
+        if record["who"]["tenant"] == "allowed" and record["dialect"] == "openai_responses"
     ]
     assert [record["outcome"] for record in records] == ["answered"] * 3
     assert len({record["who"]["session"] for record in records}) == 1

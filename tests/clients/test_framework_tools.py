@@ -19,11 +19,11 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from gateway.identity.gateway_key import hash_of, new_key
 from gateway.testing.answers import Say, Tool
-from gateway.testing.gateway import RunningGateway
 from gateway.testing.provider import FakeProvider, Seen
 from tests.agents.tool_cases import ROWS, RULES, SERVER
 from tests.clients.frameworks import MODEL
 from tests.mcp.everything import POISON, EverythingServer
+from tests.proxy.local import LocalGateway
 
 SCENE = re.compile(rb"\[scene (\w+)\]")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,7 +57,7 @@ FRAMEWORKS: dict[str, Callable[[str, str, str], Awaitable[str]]] = {
 
 @dataclass
 class Scene:
-    gateway: RunningGateway
+    gateway: LocalGateway
     provider: FakeProvider
     server: EverythingServer
     key: str
@@ -86,7 +86,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             },
             "policies": {"all": {"rules": RULES}},
         }
-        with RunningGateway(tmp_path_factory.mktemp("tools"), policy) as gateway:
+        with LocalGateway(tmp_path_factory.mktemp("tools"), policy) as gateway:
             yield Scene(gateway, provider, server, key)
 
 
