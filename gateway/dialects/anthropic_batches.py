@@ -159,9 +159,12 @@ class BatchResults(AnswerList):
             self.add(AnthropicAnswer(PartDocument(message, line)), f"{place}.result.message")
         elif message is not None:
             reader.unknown(result, "message", Surface.OUTPUT, f"{place}.result.message")
-        for name, value in mapping(result).items():
-            if name not in ("type", "message"):
-                reader.json([value], Surface.OUTPUT, f"{place}.result.{name}")
+        for holder, plain in ((result, {"type", "message"}), (line.root, {"custom_id", "result"})):
+            for name in mapping(holder).keys() - plain:
+                if type(holder[name]) is str:
+                    reader.text(holder, name, Surface.OUTPUT, f"{place}.{name}")
+                else:
+                    reader.json(holder[name], Surface.OUTPUT, f"{place}.{name}")
         self.segments += reader.segments
         self.unscannable += reader.unscannable
 

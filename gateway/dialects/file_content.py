@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.dialects.base import Answer, Document, Segment, Surface, Unscannable
 from gateway.dialects.batch import AnswerList, PartDocument
-from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.jsondoc import JsonDocument, parse_answer
 from gateway.dialects.jsonlines import Lines
 from gateway.dialects.openai_chat import ChatAnswer
 from gateway.dialects.openai_completions import CompletionsAnswer
@@ -23,7 +23,8 @@ _ANSWERS: dict[str, Callable[[JsonDocument], Answer]] = {
     "text_completion": CompletionsAnswer,
     "response": ResponsesAnswer,
 }
-_PLAIN = frozenset({"id", "custom_id", "method", "url"})
+_PLAIN = frozenset({"id", "custom_id", "response"})
+_OF_RESPONSE = frozenset({"body", "request_id", "status_code"})
 
 
 class FileContent(AnswerList):
@@ -33,27 +34,34 @@ class FileContent(AnswerList):
         self._lines = _lines(body)
         super().__init__(self._lines or Document(None, body))
         self._text: Document | None = None
+        self._json: PartDocument | None = None
         if self._lines is not None:
             for number, line in enumerate(self._lines.lines):
                 self._read_line(line, f"line {number + 1}")
+        elif (root := _object(body)) is not None:
+            self._json = PartDocument(root, self.document, body)
+            self._read_line(self._json, "content")
         else:
             self._read_text(body)
         for segment in self.segments:
             segment.fresh = False
 
     def _read_line(self, line: JsonDocument, place: str) -> None:
+        """A result of a batch, or any other object, of which every key and number is content."""
         root: dict[str, Any] = line.root
         reader = Reader(line, fresh=False)
         response = root.get("response")
         body = response.get("body") if type(response) is dict else None
-        if type(body) is dict:
+        if type(response) is dict and type(body) is dict:
             self._read_body(reader, line, body, f"{place}.response.body")
-            root = {name: value for name, value in root.items() if name != "response"}
-        for name, value in root.items():
-            if type(value) is not str:
-                reader.json(value, Surface.OUTPUT, f"{place}.{name}")
-            elif name not in _PLAIN:
-                reader.text(line.root, name, Surface.OUTPUT, f"{place}.{name}")
+            for holder, plain in ((root, _PLAIN), (response, _OF_RESPONSE)):
+                for name in holder.keys() - plain:
+                    if type(holder[name]) is str:
+                        reader.text(holder, name, Surface.OUTPUT, f"{place}.{name}")
+                    else:
+                        reader.json(holder[name], Surface.OUTPUT, f"{place}.{name}")
+        else:
+            reader.json(root, Surface.OUTPUT, place)
         self.segments += reader.segments
         self.unscannable += reader.unscannable
 
@@ -89,6 +97,8 @@ class FileContent(AnswerList):
         if self._lines is not None:
             self.finish_inside()
             return self._lines.encode()
+        if self._json is not None:
+            return self._json.encode()
         if self._text is not None and self._text.changed:
             return str(self._text.root[0]).encode("utf-8")
         return self.document.raw
@@ -100,6 +110,15 @@ def _lines(body: bytes) -> ReadLines | None:
         return ReadLines(body)
     except ValueError:
         return None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """The file as one object over several lines; None where it is something else."""
+    try:
+        root: dict[str, Any] = parse_answer(body).root
+    except ValueError:
+        return None
+    return root
 
 
 class ReadLines(Lines):

@@ -161,29 +161,35 @@ class FileUpload(BatchCall):
         return True
 
     def _read_line(self, line: JsonDocument, place: str) -> None:
-        """A line: a request of a batch, or an example to learn from."""
+        """A request of a batch, or any other object, of which every key and number is content."""
         root: dict[str, Any] = line.root
         reader = Reader(line)
         body, url = root.get("body"), string(root.get("url"))
         if type(body) is dict and url:
-            read = _READERS.get(dialect_for("openai", "POST", url))
-            if read is not None:
-                refuse_keys(body)
-                member = read(PartDocument(body, line), url)
-                member.place = f"{place}.body"
-                member.billable = False
-                self._lines.append(member)
-            else:
-                reader.unknown(root, "body", Surface.USER, f"{place}.body")
-            root = {name: value for name, value in root.items() if name not in _ENVELOPE}
-        for name, value in root.items():
-            if type(value) is str:
-                fixed = name == "custom_id"
-                reader.text(line.root, name, Surface.USER, f"{place}.{name}", readonly=fixed)
-            else:
-                reader.json(value, Surface.USER, f"{place}.{name}")
+            self._read_request(reader, line, body, url, place)
+            for name in root.keys() - _ENVELOPE:
+                if type(root[name]) is str:
+                    fixed = name == "custom_id"
+                    reader.text(root, name, Surface.USER, f"{place}.{name}", readonly=fixed)
+                else:
+                    reader.json(root[name], Surface.USER, f"{place}.{name}")
+        else:
+            reader.json(root, Surface.USER, place)
         self.own += reader.segments
         self.own_unscannable += reader.unscannable
+
+    def _read_request(
+        self, reader: Reader, line: JsonDocument, body: dict[str, Any], url: str, place: str
+    ) -> None:
+        read = _READERS.get(dialect_for("openai", "POST", url))
+        if read is None:
+            reader.unknown(line.root, "body", Surface.USER, f"{place}.body")
+            return
+        refuse_keys(body)
+        member = read(PartDocument(body, line), url)
+        member.place = f"{place}.body"
+        member.billable = False
+        self._lines.append(member)
 
     def encode(self) -> bytes:
         for field, content in self._contents:

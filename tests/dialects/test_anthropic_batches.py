@@ -118,6 +118,14 @@ def test_a_call_is_taken_out_of_its_own_result() -> None:
     assert last["result"]["message"]["stop_reason"] == "end_turn"
 
 
+def test_whatever_else_a_line_says_is_read_and_can_be_rewritten() -> None:
+    raw = orjson.dumps({"custom_id": "a", "result": {"type": "new", "note": "one"}, "more": "two"})
+    answer = DIALECT.decode_answer(get(f"{PATH}/b/results"), raw)
+    for segment in answer.segments:
+        segment.replace("#")
+    assert answer.encode() == raw.replace(b'"one"', b'"#"').replace(b'"two"', b'"#"')
+
+
 def test_a_message_that_is_none_is_read_string_by_string() -> None:
     odd = {"type": "succeeded", "message": {"odd": "words"}}
     answer = DIALECT.decode_answer(get(f"{PATH}/b/results"), results(odd))

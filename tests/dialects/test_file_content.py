@@ -67,6 +67,21 @@ def test_an_error_of_a_line_is_read() -> None:
     assert "words" in {segment.text for segment in made.segments}
 
 
+def test_of_any_other_line_every_key_and_number_is_content() -> None:
+    made = FileContent(b'{"ann@example.com": 4111111111111111}\n{"response": {"body": "words"}}')
+    assert {"ann@example.com", "4111111111111111", "words"} <= {s.text for s in made.segments}
+
+
+def test_one_object_over_several_lines_is_read_like_a_line() -> None:
+    raw = b'{\n  "note": "\\u0073ecret"\n}\n'
+    made = FileContent(raw)
+    assert made.encode() == raw
+    assert not made.unscannable
+    next(s for s in made.segments if s.text == "secret").replace("#")
+    assert made.document.changed
+    assert made.encode() == b'{"note":"#"}'
+
+
 def test_a_text_is_read_and_named_all_the_same() -> None:
     made = FileContent(b"All is well.\n")
     assert [segment.text for segment in made.segments] == ["All is well.\n"]

@@ -92,6 +92,13 @@ def test_a_batch_with_a_line_that_cannot_be_read_one_way_is_refused(
     assert caught.value.reason is reason
 
 
+def test_of_a_line_that_is_no_request_every_key_and_number_is_content() -> None:
+    made = upload(
+        b'{"ann@example.com": 4111111111111111, "body": {"a": "b"}}\n', purpose="user_data"
+    )
+    assert {"ann@example.com", "4111111111111111", "b"} <= set(texts(made))
+
+
 def test_lines_of_a_file_for_something_else_need_not_be_json() -> None:
     made = upload(b'{"a": "one"}\nnot json\n', purpose="user_data")
     assert texts(made) == ["in.jsonl", '{"a": "one"}\nnot json\n']
