@@ -152,21 +152,30 @@ class BatchResults(AnswerList):
             segment.fresh = False
 
     def _read(self, line: JsonDocument, place: str) -> None:
-        result = mapping(line.root).get("result")
-        message = mapping(result).get("message")
+        root: dict[str, Any] = line.root
         reader = Reader(line, fresh=False)
-        if type(message) is dict and message.get("type") == "message":
-            self.add(AnthropicAnswer(PartDocument(message, line)), f"{place}.result.message")
-        elif message is not None:
-            reader.unknown(result, "message", Surface.OUTPUT, f"{place}.result.message")
-        for holder, plain in ((result, {"type", "message"}), (line.root, {"custom_id", "result"})):
-            for name in mapping(holder).keys() - plain:
-                if type(holder[name]) is str:
-                    reader.text(holder, name, Surface.OUTPUT, f"{place}.{name}")
-                else:
-                    reader.json(holder[name], Surface.OUTPUT, f"{place}.{name}")
+        result = root.get("result")
+        if type(result) is dict:
+            message = result.get("message")
+            if type(message) is dict and message.get("type") == "message":
+                self.add(AnthropicAnswer(PartDocument(message, line)), f"{place}.result.message")
+            elif message is not None:
+                reader.unknown(result, "message", Surface.OUTPUT, f"{place}.result.message")
+            self._read_rest(reader, result, {"type", "message"}, f"{place}.result")
+            self._read_rest(reader, root, {"custom_id", "result"}, place)
+        else:
+            reader.json(root, Surface.OUTPUT, place)
         self.segments += reader.segments
         self.unscannable += reader.unscannable
+
+    @staticmethod
+    def _read_rest(reader: Reader, node: dict[str, Any], known: set[str], place: str) -> None:
+        """What else an object says: errors, and what this version does not know."""
+        for name in node.keys() - known:
+            if type(node[name]) is str:
+                reader.text(node, name, Surface.OUTPUT, f"{place}.{name}")
+            else:
+                reader.json(node[name], Surface.OUTPUT, f"{place}.{name}")
 
     def encode(self) -> bytes:
         self.finish_inside()
