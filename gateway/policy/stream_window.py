@@ -94,7 +94,8 @@ class StreamWindow:
             return self._write(held)
         self.begun = True
         out = self.stream.write(frame)
-        return out if self.blocked is None else out + self._ending()
+        # `_is_free` may have stopped the stream, which mypy cannot know.
+        return out if self.blocked is None else out + self._ending()  # type: ignore[redundant-expr]
 
     def _is_free(self, frame: Frame) -> bool:
         """Whether no rule may change or stop a frame: structure, or text that rules at most look
