@@ -18,12 +18,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import load, report, stations, streams
+from benchmarks import detector_speed, growing_conversation, load, report, stations, streams
 from benchmarks.contenders import CONTENDERS, PATH, Contender, Place, Running, start_upstream
 from benchmarks.processes import CannotStart
 
 CONNECTIONS = 64
 START_SECONDS = 180.0
+PARTS = ("all", "requests", "streams", "detectors")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,7 +33,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4, help="of each run at full load (4)")
     names = list(dict.fromkeys(each.name for each in (*CONTENDERS, *streams.STREAMERS)))
     told = ", ".join(names)
-    parser.add_argument("--part", choices=("all", "requests", "streams"), default="all")
+    parser.add_argument("--part", choices=PARTS, default="all")
     parser.add_argument("--only", default=",".join(names), help=f"who takes part, of {told}")
     chosen = parser.parse_args(argv)
     chosen.only = chosen.only.split(",")
@@ -96,12 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     with tempfile.TemporaryDirectory(prefix="portcullis-bench-") as folder:
         print(describe(), flush=True)
-        if options.part != "streams":
+        if options.part in ("all", "requests"):
             code = requests(Path(folder), options)
-        if options.part != "requests":
+        if options.part in ("all", "streams"):
             part = Path(folder) / "streams"
             part.mkdir()
             code = max(code, streams.run(part, options.rounds, options.only))
+        if options.part in ("all", "detectors"):
+            print(detector_speed.report(), growing_conversation.report(), sep="\n\n", flush=True)
     return code
 
 
