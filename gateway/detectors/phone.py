@@ -3,8 +3,9 @@
 The recognizer is code, not a pattern: libphonenumber cuts candidates out of a text with one
 regular expression, then tries to read each as a number of each region, which takes a tenth of a
 millisecond a time. Here the candidates are cut once for all regions, a region is asked only about
-those that have digits enough for it, and what it could not read once it is not asked again.
-Reading them is left to libphonenumber.
+those that have digits enough for it and that its numbering plan does not rule out
+(`phone_plans.py`), and what it could not read once it is not asked again. Reading them is left to
+libphonenumber.
 
 Facts used, all checked by tests against libphonenumber's metadata:
 - No country has numbers of fewer than four digits behind its country code.
@@ -25,6 +26,7 @@ from phonenumbers import phonenumbermatcher, phonenumberutil
 from phonenumbers.phonenumbermatcher import PhoneNumberMatcher
 
 from gateway.detectors.matcher import Expression, Pattern, derive, encode
+from gateway.detectors.phone_plans import digits_of, plan
 from gateway.detectors.presidio_loader import core
 from gateway.detectors.regex_tree import ANYTHING, loosen
 
@@ -147,12 +149,16 @@ class QuickPhone:
         one could find in them would only be dropped as a duplicate.
         """
         reader = PhoneNumberMatcher(candidates.text, region, leniency=self._leniency)
+        numbering = plan(region)
         found: list[tuple[int, int]] = []
         index = self.begin
         while (cut := candidates.behind(index)) is not None:
             start, candidate = cut
             index = start + len(candidate)
             if start in whole or not plausible.search(candidate):
+                continue
+            digits = digits_of(candidate)
+            if digits and numbering.rules_out(digits):
                 continue
             match = self._read(reader, region, candidate, start)
             if match is not None:
