@@ -67,7 +67,10 @@ class Stage:
         self.gateway.start()
 
     def play(self, scene: Scene) -> Played:
-        """One scene, through the official SDK as it is."""
+        """One scene, through the official SDK as it is.
+
+        Of a tunnel that is refused, clients show the status line and no id: its record is the last.
+        """
         from openai import DefaultHttpxClient, OpenAI
 
         before = len(self.provider.seen)
@@ -85,7 +88,7 @@ class Stage:
         spent = (time.perf_counter() - begun) * 1000 / max(1, len(ids))
         client.close()
         seen = self.provider.seen[before:]
-        record = self.gateway.record(ids[-1]) if ids else {}
+        record = self.gateway.record(ids[-1] if ids else self._last_id())
         reached = bool(ids) and len(seen) == len(ids)
         return Played(
             scene,
@@ -98,11 +101,16 @@ class Stage:
             _check(scene, outcome, record, seen, len(ids)),
         )
 
+    def _last_id(self) -> str:
+        """Of the call that was recorded last."""
+        return next((r["id"] for r in reversed(self.gateway.records()) if "id" in r), "")
+
     def _policy(self) -> dict[str, Any]:
         """One policy with a rule for each scene, and a tenant a scene, so that none is in the
         way of another."""
         return {
             "version": 1,
+            "forward_proxy": {},
             "upstreams": {
                 "openai": {
                     "provider": "openai",

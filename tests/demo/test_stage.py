@@ -12,11 +12,12 @@ from gateway.demo.stage import Stage
 
 BY_KIND = {scene.kind: scene for scene in SCENES}
 SECRETS, MODEL, TOOLS = BY_KIND["secrets"], BY_KIND["model"], BY_KIND["tools"]
+EGRESS = BY_KIND["egress"]
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Stage([SECRETS, MODEL, TOOLS]) as made:
+    with Stage([SECRETS, MODEL, TOOLS, EGRESS]) as made:
         made.start()
         yield made
 
@@ -41,6 +42,13 @@ def test_what_passes_is_told_from_all_three_sides(stage: Stage) -> None:
     assert played.received == "Tidy the customers.\ntools: list_rows"
     assert "calls delete_table" in played.answered
     assert "delete_table" not in played.outcome.saw
+
+
+def test_a_refused_tunnel_has_its_record_though_the_client_saw_no_id(stage: Stage) -> None:
+    played = stage.play(EGRESS)
+    assert played.problems == []
+    assert (played.record["dialect"], played.record["action"]) == ("tunnel", "block")
+    assert played.outcome.error == "ProxyError"
 
 
 def test_calls_before_the_one_that_is_stopped_are_counted(stage: Stage) -> None:
