@@ -161,6 +161,10 @@ class UpstreamReply:
     nothing), `close()` ends the connection without reading the rest. The bytes are as on the
     wire: a content-encoding is kept. `be_patient()` lets it be silent for as long as it likes.
     `duplex` is the connection itself, where upstream agreed to another protocol (status 101).
+
+    `pass_on(take)`, where there is one, hands pieces to `take` as they come, without waking a task
+    for each. It returns once `take` says False (that piece is taken too), or where what comes next
+    is for `next_piece`: the rest of the body, its end or its error.
     """
 
     status: int
@@ -169,4 +173,5 @@ class UpstreamReply:
     next_piece: Callable[[], Awaitable[bytes]]
     close: Callable[[], None]
     duplex: Duplex | None = None
+    pass_on: Callable[[Callable[[bytes], bool]], Awaitable[None]] | None = None
     be_patient: Callable[[], None] = lambda: None

@@ -7,10 +7,10 @@ server, and before the frame that completes a stream is let through.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
-from gateway.dialects.base import Answer, Call, Framing
+from gateway.dialects.base import Answer, Call, Framing, Reader
 from gateway.dialects.sse import SSE
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Exchange
@@ -135,7 +135,8 @@ class Relay:
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
-        pieces = self._pieces(exchange, answer, framing, window, unpacker, packed)
+        direct = _Direct(framing.reader(), unpacker, window, exchange)
+        pieces = self._pieces(exchange, answer, framing, window, direct, packed)
         first = await anext(pieces, b"")
         exchange.mark_first_byte()
         if window.blocked is not None and not window.begun:
@@ -145,7 +146,8 @@ class Relay:
         headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
         if not packed:
             headers.remove("content-encoding")
-        return Reply(answer.status, headers, _Chain(first, pieces))
+        whole = packed or exchange.call.endless or not isinstance(window, StreamWindow)
+        return Reply(answer.status, headers, _Chain(first, pieces, None if whole else direct))
 
     async def _pieces(
         self,
@@ -153,7 +155,7 @@ class Relay:
         answer: UpstreamReply,
         framing: Framing,
         window: Window,
-        unpacker: StreamUnpacker,
+        direct: _Direct,
         packed: bool,
     ) -> AsyncGenerator[bytes, None]:
         """Upstream's bytes through the window; the exchange is closed before the last of them.
@@ -161,7 +163,6 @@ class Relay:
         None is empty but the first of a stream of messages: no message stops such a stream, and
         the caller may have to wait long for one, so the head leaves at once.
         """
-        events = framing.reader()
         stream = window.stream
         assert exchange.call is not None
         endless = exchange.call.endless
@@ -176,6 +177,19 @@ class Relay:
                     elif window.waits:
                         async with asyncio.timeout(self.keep_alive):
                             piece = await answer.next_piece()
+                    elif direct.write is not None and answer.pass_on is not None:
+                        await answer.pass_on(direct)
+                        if direct.error is not None:
+                            raise direct.error
+                        out, direct.out = direct.out, b""
+                        exchange.bytes_out += len(out)
+                        if stream.finished or window.blocked is not None:
+                            await self._finish(exchange, window)
+                        if out:
+                            yield out
+                        if direct.halted:
+                            continue
+                        piece = await answer.next_piece()
                     else:
                         piece = await answer.next_piece()
                 except TimeoutError:
@@ -184,13 +198,7 @@ class Relay:
                     if out:
                         yield out
                     continue
-                found = events.feed(unpacker.feed(piece)) if piece else events.end()
-                if len(found) == 1:
-                    out = window.feed(found[0])
-                else:
-                    out = b"".join([window.feed(event) for event in found])
-                if not piece:
-                    out += window.end()
+                out = direct.through(piece) if piece else direct.end()
                 if packed:
                     out = piece
                 exchange.bytes_out += len(out)
@@ -338,14 +346,76 @@ def _framing(call: Call, answer: UpstreamReply) -> Framing | None:
     return call.framings.get(media) if answer.status < 300 else None
 
 
+class _Direct:
+    """Upstream's pieces through the window, one at a time; while nothing is held back, straight on
+    to the caller, without a task between the two sockets.
+
+    Attributes:
+        write: sends to the caller; whether it may be given more. None while pieces go by the task.
+        out, error: what the last piece left for the task to send, or to raise.
+    """
+
+    __slots__ = ("_events", "_exchange", "_unpacker", "_window", "error", "out", "write")
+
+    def __init__(
+        self, events: Reader, unpacker: StreamUnpacker, window: Window, exchange: Exchange
+    ) -> None:
+        self._events = events
+        self._unpacker = unpacker
+        self._window = window
+        self._exchange = exchange
+        self.write: Callable[[bytes], bool] | None = None
+        self.out = b""
+        self.error: Exception | None = None
+
+    @property
+    def halted(self) -> bool:
+        """Whether something is held back, or nothing more may leave."""
+        return self._window.waits or self._window.blocked is not None
+
+    def through(self, piece: bytes) -> bytes:
+        """What may leave once a piece has come."""
+        found = self._events.feed(self._unpacker.feed(piece))
+        if len(found) == 1:
+            return self._window.feed(found[0])
+        return b"".join([self._window.feed(event) for event in found])
+
+    def end(self) -> bytes:
+        """What may leave once everything has come."""
+        return b"".join([self._window.feed(e) for e in self._events.end()]) + self._window.end()
+
+    def __call__(self, piece: bytes) -> bool:
+        """Take a piece to the caller; False where the task must look after what follows."""
+        window = self._window
+        try:
+            out = self.through(piece)
+            if window.stream.finished or self.halted:
+                self.out = out
+                return False
+            assert self.write is not None
+            self._exchange.bytes_out += len(out)
+            return self.write(out) if out else True
+        except Exception as error:  # noqa: BLE001  the task raises it
+            self.error = error
+            return False
+
+
 class _Chain:
-    """The first piece, and then the rest."""
+    """The first piece, and then the rest; what lies in between may be sent by `direct`."""
 
-    __slots__ = ("_first", "_rest")
+    __slots__ = ("_first", "_rest", "direct")
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, first: bytes, rest: AsyncGenerator[bytes, None], direct: _Direct | None
+    ) -> None:
         self._first = first
         self._rest = rest
+        self.direct = direct
+
+    def write_by(self, write: Callable[[bytes], bool]) -> None:
+        """What follows the first piece may be sent by `write`, which says whether more may be."""
+        if self.direct is not None:
+            self.direct.write = write
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

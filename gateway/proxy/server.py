@@ -189,6 +189,17 @@ class _Written:
     async def _stream(self, pieces: AsyncIterator[bytes]) -> None:
         chunked = self._begin_stream()
         connection = self._http.connection
+
+        def write(piece: bytes) -> bool:
+            try:
+                connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            except ConnectionResetError:
+                return False  # the task hears of it
+            return not connection.full
+
+        write_by = getattr(pieces, "write_by", None)
+        if write_by is not None:
+            write_by(write)
         async for piece in pieces:
             connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             if connection.full:

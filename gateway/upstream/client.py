@@ -152,6 +152,7 @@ class Client:
             answer.status,
             Headers(answer.headers),
             read=partial(_read, answer, timeouts, max_answer),
+            pass_on=answer.pass_on,
             next_piece=partial(_next_piece, answer, timeouts),
             close=answer.close,
             be_patient=answer.be_patient,

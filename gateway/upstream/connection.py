@@ -65,6 +65,7 @@ class Incoming:
         self._may_switch = may_switch
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bool] | None = None
         self.parser: Any = HttpResponseParser(self)
 
     # --- for the client ---
@@ -92,6 +93,26 @@ class Incoming:
             finally:
                 self._waiter = None
         return self.take()
+
+    async def pass_on(self, take: Callable[[bytes], bool]) -> None:
+        """See `UpstreamReply.pass_on`."""
+        if self._pieces or self.complete or self.error is not None:
+            return
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        self._take = take
+        try:
+            await waiter
+        finally:
+            self._waiter = self._take = None
+
+    def is_taken(self) -> bool:
+        """Whether what has come was handed on, so that nobody need be woken."""
+        take = self._take
+        if take is None or not self._pieces or self.complete or self.error is not None:
+            return False
+        if self._waiter is None or self._waiter.done():
+            return False  # it is about to go on by itself
+        return take(self.take())
 
     def take(self) -> bytes:
         """What has come of the body and was not taken yet, without waiting."""
@@ -296,6 +317,8 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self._fail(answer, "the head of its answer is too large")
+        if answer.is_taken():
+            return
         answer.wake()
         if answer.buffered > HIGH_WATER and not self._paused and not self.closed:
             assert self._transport is not None

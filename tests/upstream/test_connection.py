@@ -278,3 +278,40 @@ async def test_patience_with_an_answer_that_is_over_is_nothing() -> None:
     answer.close()
     answer.be_patient()
     assert wire.kept == [False]
+
+
+async def test_pieces_are_handed_on_without_waking_anybody_until_they_are_no_longer_taken() -> None:
+    wire = Wire()
+    answer = wire.ask()
+    wire.connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    got: list[bytes] = []
+
+    def take(piece: bytes) -> bool:
+        got.append(piece)
+        return len(got) < 3
+
+    flow = asyncio.ensure_future(answer.pass_on(take))
+    await asyncio.sleep(0)
+    for text in (b"a", b"b", b"c", b"d"):
+        assert not flow.done()
+        wire.connection.data_received(b"1\r\n" + text + b"\r\n")
+    await flow
+    assert got == [b"a", b"b", b"c"]
+    assert await answer.piece() == b"d"
+    wire.connection.data_received(b"0\r\n\r\n")
+    await answer.pass_on(take)  # there is nothing more to pass on
+    assert await answer.piece() == b""
+    assert wire.kept == [True]
+
+
+async def test_an_answer_that_breaks_while_it_is_handed_on_says_so() -> None:
+    wire = Wire()
+    answer = wire.ask()
+    wire.connection.data_received(ANSWER[:-2])
+    assert await answer.piece() == b"hel"
+    flow = asyncio.ensure_future(answer.pass_on(lambda piece: True))
+    await asyncio.sleep(0)
+    wire.connection.connection_lost(None)
+    await flow
+    with pytest.raises(BrokenError):
+        await answer.piece()
