@@ -1,27 +1,31 @@
-"""Files that a policy refers to: OpenAPI documents, read with the policy and carried along with it.
+"""Files that a policy refers to, read with the policy and carried along with it: the OpenAPI
+documents of upstreams, and the recognizers of `pii` rules.
 
 Rules of this file:
 - A document is read once, with the policy's own files, and travels with their texts from then on:
   to workers, into the versions for `rollback`, into what is watched. Nobody else opens it.
-- Among the texts its name begins with `openapi:`, so that it is never taken for a policy.
+- Among the texts its name begins with `openapi:` or `recognizers:`, so that it is never taken for a
+  policy.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
+from typing import Any
 
 from gateway.config.yaml_tree import Mark, Path, read_tree
 from gateway.errors import ConfigError
 
-PREFIX = "openapi:"
+OPENAPI = "openapi"
+RECOGNIZERS = "recognizers"
+KEYS = (OPENAPI, RECOGNIZERS)
+"""Keys of a policy under which a file may be named; also what its name begins with."""
 
 MOST_BYTES = 1024 * 1024
 """Of one document: it is read by people and by every worker; what agents need of an API fits."""
-
-KEY = "openapi"
 
 
 def add_documents(
@@ -40,12 +44,12 @@ def add_documents(
     texts = {
         name: text
         for name, text in files.items()
-        if not (folder and os.path.normpath(name) in named)
+        if not (folder and any((key, os.path.normpath(name)) in named for key in KEYS))
     }
     problems = []
-    for path, (file, line) in named.items():
+    for (key, path), (file, line) in named.items():
         try:
-            texts[PREFIX + path] = read(path, MOST_BYTES)
+            texts[f"{key}:{path}"] = read(path, MOST_BYTES)
         except OSError as error:
             problems.append(f"{file}:{line}: {path} cannot be read: {error.strerror or error}")
         except ConfigError as error:
@@ -57,10 +61,14 @@ def add_documents(
 
 def split(texts: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Texts as a policy's own files, and the documents by their paths."""
-    own = {name: text for name, text in texts.items() if not name.startswith(PREFIX)}
-    documents = {
-        name.removeprefix(PREFIX): text for name, text in texts.items() if name.startswith(PREFIX)
-    }
+    own: dict[str, bytes] = {}
+    documents: dict[str, bytes] = {}
+    for name, text in texts.items():
+        key, colon, path = name.partition(":")
+        if colon and key in KEYS:
+            documents[path] = text
+        else:
+            own[name] = text
     return own, documents
 
 
@@ -69,28 +77,46 @@ def path_of(file: str, written: str) -> str:
     return os.path.normpath(FilePath(file).parent / written)
 
 
-def _references(files: Mapping[str, bytes]) -> Iterator[tuple[str, Mark]]:
+def _references(files: Mapping[str, bytes]) -> Iterator[tuple[tuple[str, str], Mark]]:
+    """(key, path) of each document, with the place that names it."""
     for file, text in files.items():
-        for written, line in _written(text):
-            yield path_of(file, written), (file, line)
+        for key, written, line in _written(text):
+            yield (key, path_of(file, written)), (file, line)
 
 
 @functools.lru_cache(maxsize=32)  # a policy is looked at again and again for changes
-def _written(text: bytes) -> tuple[tuple[str, int], ...]:
-    """What stands under `openapi` in the upstreams of a policy file, with its line."""
-    if KEY.encode() not in text:
+def _written(text: bytes) -> tuple[tuple[str, str, int], ...]:
+    """The documents that a policy file names: under which key, how, in which line."""
+    if not any(key.encode() in text for key in KEYS):
         return ()
     tree = read_tree("", text)
-    upstreams = tree.value.get("upstreams") if isinstance(tree.value, dict) else None
-    if not isinstance(upstreams, dict):
-        return ()
     found = []
-    for name, upstream in upstreams.items():
-        written = upstream.get(KEY) if isinstance(upstream, dict) else None
-        if isinstance(written, str) and is_path(written):
-            where: Path = ("upstreams", name, KEY)
-            found.append((written, tree.mark(where)[1]))
+    for key, places in ((OPENAPI, _upstreams(tree.value)), (RECOGNIZERS, pii_rules(tree.value))):
+        for where, body in places:
+            written = body.get(key)
+            if isinstance(written, str) and is_path(written):
+                found.append((key, written, tree.mark((*where, key))[1]))
     return tuple(found)
+
+
+def _upstreams(policy: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for name, upstream in _items(policy, "upstreams"):
+        if isinstance(upstream, dict):
+            yield ("upstreams", name), upstream
+
+
+def pii_rules(policy: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each `pii` rule of a policy file that nobody has checked, with its place."""
+    for name, body in _items(policy, "policies"):
+        rules = body.get("rules") if isinstance(body, dict) else None
+        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
+            if isinstance(rule, dict) and rule.get("kind") == "pii":
+                yield ("policies", name, "rules", position), rule
+
+
+def _items(policy: Any, section: str) -> Iterable[tuple[str, Any]]:
+    found = policy.get(section) if isinstance(policy, dict) else None
+    return found.items() if isinstance(found, dict) else ()
 
 
 def is_path(written: str) -> bool:

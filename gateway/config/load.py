@@ -26,6 +26,7 @@ from gateway.config.environment import Environment
 from gateway.config.openapi import OpenApi, read_openapi
 from gateway.config.policy_file import PolicyFile
 from gateway.config.problems import explain_errors
+from gateway.config.registries import put_registries, read_registries
 from gateway.config.tools import build_tools, find_tool_warnings
 from gateway.config.yaml_tree import Mark, Path, Tree, read_tree
 from gateway.errors import ConfigError
@@ -104,8 +105,10 @@ def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Load
     """Load a policy from files already read. Raises ConfigError with every problem found."""
     own, others = documents.split(texts)
     tree = _merge([read_tree(name, text) for name, text in own.items()])
+    registries = read_registries(tree, others)
     environment = Environment(variables)
     document = environment.resolve(tree.value)
+    put_registries(registries, tree.value, document)
     problems = list(tree.problems)
     warnings: list[tuple[Mark, str]] = []
 

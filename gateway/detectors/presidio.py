@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import logging
 import re
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ from typing import Any
 
 from gateway.detectors import presidio_loader
 from gateway.detectors.matcher import LONGEST, LOOK_BEHIND, Matcher, Pattern, Quick
+from gateway.detectors.own_recognizers import OwnRecognizer, Timed
 from gateway.detectors.presidio_context import Context, with_context
 from gateway.detectors.presidio_entities import ENTITIES
 from gateway.detectors.regex_tree import width
@@ -32,7 +34,8 @@ DEFAULT_THRESHOLD = 0.4
 
 
 class PresidioScanner:
-    """Finds the given entities (names of ENTITIES). Raises KeyError for another name.
+    """Finds the given entities: names of ENTITIES, and those of `own`, what the operator brings.
+    Raises KeyError for another name.
 
     `threshold` 0 to 1 is the least score of a finding. None stands for DEFAULT_THRESHOLD, but
     never more than an entity's recognizer can reach: who asks for one wants it found. `context`:
@@ -42,21 +45,31 @@ class PresidioScanner:
     longest = LONGEST
 
     def __init__(
-        self, entities: Iterable[str], threshold: float | None = None, *, context: bool = True
+        self,
+        entities: Iterable[str],
+        threshold: float | None = None,
+        *,
+        context: bool = True,
+        own: Sequence[OwnRecognizer] = (),
     ) -> None:
         names = sorted(set(entities))
+        brought = {each.entity: each for each in own if each.entity in names}
         self._least = {
-            name: least(name, context=context) if threshold is None else threshold for name in names
+            name: least(name, context=context, own=own) if threshold is None else threshold
+            for name in names
         }
         self.version = (
             f"presidio-{version('presidio-analyzer')}:{','.join(names)}:{threshold or 'default'}"
             f":{'context' if context else 'alone'}"
         )
+        if brought:
+            said = repr([brought[name] for name in sorted(brought)])
+            self.version += f":{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}"
         self._recognizers: list[_Recognizer] = []
         self._owner: list[int] = []  # pattern number -> recognizer number
         patterns: list[Pattern] = []
         for name in names:
-            recognizer, filters = _prepare(ENTITIES[name].recognizer, self._least[name], context)
+            recognizer, filters = _prepare(name, brought.get(name), self._least[name], context)
             patterns += filters
             self._owner += [len(self._recognizers)] * len(filters)
             self._recognizers.append(recognizer)
@@ -195,21 +208,27 @@ def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(made)
 
 
-def best(entity: str, *, context: bool) -> float:
+def best(entity: str, *, context: bool, own: Sequence[OwnRecognizer] = ()) -> float:
     """The highest score that an entity can reach."""
-    score = ENTITIES[entity].best
+    brought = [each.best for each in own if each.entity == entity]
+    score = brought[0] if brought else ENTITIES[entity].best
     return with_context(score) if context else score
 
 
-def least(entity: str, *, context: bool) -> float:
+def least(entity: str, *, context: bool, own: Sequence[OwnRecognizer] = ()) -> float:
     """The threshold where none is given."""
-    return min(DEFAULT_THRESHOLD, best(entity, context=context))
+    return min(DEFAULT_THRESHOLD, best(entity, context=context, own=own))
 
 
 @functools.lru_cache(maxsize=64)
-def scanner(entities: frozenset[str], threshold: float | None, context: bool) -> PresidioScanner:
+def scanner(
+    entities: frozenset[str],
+    threshold: float | None,
+    context: bool,
+    own: tuple[OwnRecognizer, ...] = (),
+) -> PresidioScanner:
     """A scanner for these settings; rules and reloads with the same ones share it."""
-    return PresidioScanner(entities, threshold, context=context)
+    return PresidioScanner(entities, threshold, context=context, own=own)
 
 
 @functools.cache
@@ -226,10 +245,20 @@ def _quiet() -> None:
     logging.getLogger("presidio-analyzer").disabled = True
 
 
-def _prepare(name: str, least: float, context: bool) -> tuple[_Recognizer, list[Pattern]]:
+def _prepare(
+    entity: str, own: OwnRecognizer | None, least: float, context: bool
+) -> tuple[_Recognizer, list[Pattern]]:
     """A recognizer with its patterns replaced by quick ones where that is safe, and its filter."""
     _quiet()
-    recognizer = presidio_loader.recognizer(name)()
+    brought = own is not None and not own.predefined
+    if own is not None and brought:
+        name = ""
+        recognizer = own.make(presidio_loader.core("PatternRecognizer"))
+    else:
+        name = ENTITIES[entity].recognizer
+        recognizer = presidio_loader.recognizer(name)()
+        if own is not None and own.context:
+            recognizer.context = list(own.context)
     words = Context(recognizer.context) if context and recognizer.context else None
     if not hasattr(recognizer, "patterns"):
         from gateway.detectors import phone
@@ -246,6 +275,9 @@ def _prepare(name: str, least: float, context: bool) -> tuple[_Recognizer, list[
     sources = [Pattern(pattern.regex, flags) for pattern in recognizer.patterns]
     # Copies: the originals are shared by all of a class.
     recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
+    if brought:
+        timed = _timed(recognizer)
+        return _Recognizer(recognizer, timed, words), sources
     # The IBAN recognizer compiles its expression anew each time and looks by itself.
     parts = _quicken(recognizer, sources)
     return _Recognizer(recognizer, parts, words, name != "IbanRecognizer"), sources
@@ -271,4 +303,19 @@ def _quicken(recognizer: Any, sources: Sequence[Pattern]) -> list[Quick]:
         pattern.compiled_regex = quick
         pattern.compiled_with_flags = flags
         parts.append(quick)
+    return parts
+
+
+def _timed(recognizer: Any) -> list[Timed]:
+    """Let an operator's expressions run as they are, but end in time: nobody has tried them on
+    every text, as Presidio's own were."""
+    import regex
+
+    flags = recognizer.global_regex_flags
+    parts = []
+    for pattern in recognizer.patterns:
+        timed = Timed(regex.compile(pattern.regex, flags=flags))
+        pattern.compiled_regex = timed
+        pattern.compiled_with_flags = flags
+        parts.append(timed)
     return parts

@@ -143,6 +143,9 @@ def name_of(entity: str) -> str:
     known = NAMES.get(entity)
     if known is not None:
         return known
+    if entity not in ENTITIES:  # an operator's own
+        article = "an" if entity[0] in "AEIOU" else "a"
+        return f"{article} {entity.replace('_', ' ').lower()}"
     country, _, rest = entity.partition("_")
     article = "an" if country[0] in "AEFINS" else "a"  # as the letter is spoken
     return f"{article} {country} {rest.replace('_', ' ').lower()} number"

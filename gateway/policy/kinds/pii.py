@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
+from gateway.config.recognizers import Registry
 from gateway.config.rule_options import ContentOptions
 from gateway.detectors import presidio
+from gateway.detectors.own_recognizers import OwnRecognizer
 from gateway.detectors.presidio_entities import ENTITIES, name_of
 from gateway.dialects.base import Surface
 from gateway.exchange import Exchange
@@ -45,10 +47,14 @@ _ACTIONS = {
 }
 
 
-def _known_entity(name: str) -> str:
-    if name in ENTITIES:
+def _known_entity(name: str, info: ValidationInfo) -> str:
+    if "recognizers" not in info.data:
+        return name  # they are wrong, and that is told: what they would find is not known
+    registry = info.data["recognizers"]
+    known = [*ENTITIES, *(own.entity for own in registry.made())] if registry else ENTITIES
+    if name in known:
         return name
-    close = get_close_matches(name.upper(), ENTITIES, n=1, cutoff=0.5)
+    close = get_close_matches(name.upper(), known, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"unknown entity {name!r}{hint} (docs/kinds/pii.md lists all)")
 
@@ -56,13 +62,35 @@ def _known_entity(name: str) -> str:
 _Entity = Annotated[
     str,
     AfterValidator(_known_entity),
-    WithJsonSchema({"type": "string", "enum": sorted(ENTITIES)}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": sorted(ENTITIES)},
+                {"type": "string", "description": "an entity of `recognizers`"},
+            ]
+        }
+    ),
+]
+
+
+_Registry = Annotated[
+    Registry,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "description": "a file in Presidio's YAML, beside the policy"},
+                {"type": "array", "description": "the recognizers themselves"},
+                {"type": "object"},
+            ]
+        }
+    ),
 ]
 
 
 class PiiOptions(ContentOptions):
     """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1; with `context`,
-    words before a weak match raise its score.
+    words before a weak match raise its score. `recognizers` are the operator's own; all that they
+    find belongs to `entities` where that is left out.
 
     The keys behind them belong to `action: pseudonymize`: what stand-ins look like, for whom they
     stay the same, where they are put back and for which tools they are not, and what happens to
@@ -70,6 +98,7 @@ class PiiOptions(ContentOptions):
     """
 
     kind: Literal["pii"]
+    recognizers: _Registry | None = None  # before `entities`, which may name what it finds
     entities: tuple[_Entity, ...] = Field(default=DEFAULT_ENTITIES, min_length=1)
     action: Literal["flag", "redact", "pseudonymize", "block"] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
@@ -79,6 +108,18 @@ class PiiOptions(ContentOptions):
     restore: tuple[Literal["output", "tool_call"], ...] = ("output", "tool_call")
     restore_except: tuple[Glob, ...] = ()
     on_leak: Literal["flag", "redact", "block"] = "flag"
+
+    @property
+    def own(self) -> tuple[OwnRecognizer, ...]:
+        """The recognizers that the operator brings."""
+        return self.recognizers.made() if self.recognizers is not None else ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """All entities that are looked for."""
+        if "entities" in self.model_fields_set:
+            return self.entities
+        return tuple(dict.fromkeys((*self.entities, *(each.entity for each in self.own))))
 
     @model_validator(mode="after")
     def _belongs(self) -> Self:
@@ -110,8 +151,8 @@ class PiiRule(ContentRule):
     def __init__(self, options: PiiOptions, ref: RuleRef, mode: Mode, workshop: Workshop) -> None:
         super().__init__(options, ref, mode, workshop)
         if options.threshold is not None:
-            for name in options.entities:
-                most = presidio.best(name, context=options.context)
+            for name in options.wanted:
+                most = presidio.best(name, context=options.context, own=options.own)
                 if most < options.threshold:
                     raise ValueError(
                         f"{name} scores at most {most:g}, so that threshold "
@@ -119,7 +160,7 @@ class PiiRule(ContentRule):
                     )
         self._action = _ACTIONS[options.action]
         self.scanner = presidio.scanner(
-            frozenset(options.entities), options.threshold, options.context
+            frozenset(options.wanted), options.threshold, options.context, options.own
         )
         self.per_call = options.action == "pseudonymize"
         if self.per_call:
@@ -128,7 +169,7 @@ class PiiRule(ContentRule):
             self._leak = _ACTIONS[options.on_leak]
             self._spares = Names(options.restore_except).has if options.restore_except else None
             self._restored = frozenset().union(*(_RESTORED[name] for name in options.restore))
-            kinds = frozenset((name, self._plausible) for name in options.entities)
+            kinds = frozenset((name, self._plausible) for name in options.wanted)
             self._new = WithoutStandIns(self.scanner, kinds)
 
     def on_call(self, exchange: Exchange) -> ContentRule:

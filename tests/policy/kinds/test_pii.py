@@ -111,7 +111,7 @@ def test_the_line_of_a_wrong_entity_is_given() -> None:
 
 def test_an_editor_can_offer_every_entity() -> None:
     keys = policy_schema()["$defs"]["PiiOptions"]["properties"]
-    assert keys["entities"]["items"]["enum"] == sorted(ENTITIES)
+    assert keys["entities"]["items"]["anyOf"][0]["enum"] == sorted(ENTITIES)
     assert keys["action"]["enum"] == ["flag", "redact", "pseudonymize", "block"]
 
 
@@ -122,3 +122,34 @@ def test_rules_with_the_same_settings_share_a_scanner() -> None:
 def test_the_page_lists_every_entity() -> None:
     page = DOCS.read_text()
     assert [name for name in ENTITIES if f"`{name}`" not in page] == []
+
+
+OWN = [
+    {
+        "name": "Employee",
+        "supported_entity": "EMPLOYEE_ID",
+        "patterns": [{"name": "id", "regex": r"\bEMP-\d{6}\b", "score": 0.6}],
+    }
+]
+
+
+def test_what_an_operator_brings_is_looked_for_besides_the_default_entities() -> None:
+    text = "mail jane@example.com of EMP-123456"
+    found = rule(recognizers=OWN).scanner.find(text)
+    assert [finding.entity for finding in found] == ["EMAIL_ADDRESS", "EMPLOYEE_ID"]
+    named = rule(recognizers=OWN, entities=["EMPLOYEE_ID"])
+    assert [finding.entity for finding in named.scanner.find(text)] == ["EMPLOYEE_ID"]
+    assert named.describe({"EMPLOYEE_ID": 1}) == "an employee id"
+
+
+def test_an_entity_that_no_recognizer_of_the_rule_finds_is_told() -> None:
+    assert "EMPLOYEE_ID" in problem(recognizers=OWN, entities=["EMPLOYE_ID"])
+    assert "scores at most 0.95" in problem(
+        recognizers=OWN, entities=["EMPLOYEE_ID"], threshold=0.99
+    )
+
+
+def test_what_an_operators_recognizer_finds_gets_a_stand_in_once() -> None:
+    made = rule(recognizers=OWN, action="pseudonymize")
+    found = made._new.find("EMP-123456 <EMPLOYEE_ID_7KQ2M9XB>")
+    assert [(finding.start, finding.end) for finding in found] == [(0, 10)]
