@@ -51,6 +51,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
 }
 PATHS = {"gemini": "/v1beta/models/m:streamGenerateContent?alt=sse"}
+WITHOUT_TOOLS = ("openai_completions",)
 OTHER_APIS = ('data: {"interaction"', 'data: {"setupComplete"')
 """What Google streams besides, which the dialect does not speak."""
 
@@ -400,7 +401,8 @@ def test_own_transcripts_cover_what_this_file_is_about() -> None:
     for dialect in ASKED:
         some = [each for each in own if each.dialect == dialect]
         assert any(spanning(each) for each in some)
-        assert any(len(each.said.calls) > 1 for each in some)
+        calls = any(len(each.said.calls) > 1 for each in some)
+        assert calls or dialect in WITHOUT_TOOLS
     assert any(b"\r\n" in each.raw for each in own)
     surfaces = {
         part.surface
