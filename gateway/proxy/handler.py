@@ -25,6 +25,7 @@ from gateway.policy.pipeline import Pipeline
 from gateway.proxy import headers as header_rules
 from gateway.proxy import reply as replies
 from gateway.proxy.body import unpack
+from gateway.proxy.charset import refuse_charset
 from gateway.proxy.closing import Closer
 from gateway.proxy.live import Live, UpstreamPlan
 from gateway.proxy.relay import Relay
@@ -42,6 +43,9 @@ Caller = Callable[
     [str, str, str, Headers, bytes, Timeouts, int], Coroutine[Any, Any, UpstreamReply]
 ]
 """As `Client.send`."""
+
+_READ_BY_CHARSET = frozenset({"opaque", "http_tool"})
+"""Dialects that do not take a body for UTF-8: one reads none, the other goes by its charset."""
 
 _log = logging.getLogger("portcullis.proxy")
 
@@ -176,6 +180,8 @@ class Handler:
         body = request.body
         if encoding and (exchange.target.dialect != "opaque"):
             body = unpack(body, encoding, limit)
+        if body and exchange.target.dialect not in _READ_BY_CHARSET:
+            refuse_charset(request.headers)
         exchange.call = exchange.dialect.decode(request, body)
         if exchange.call.invokes:
             set_price(exchange)

@@ -7,6 +7,7 @@ server, and before the frame that completes a stream is let through.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from gateway.policy.stream_window import StreamWindow
 from gateway.proxy import headers as header_rules
 from gateway.proxy import reply as replies
 from gateway.proxy.body import StreamUnpacker, unpack
+from gateway.proxy.charset import settle_type
 from gateway.proxy.closing import BYTES_PER_TOKEN, Closer
 from gateway.proxy.live import Live
 from gateway.verdict import Reason, Verdict
@@ -29,6 +31,12 @@ from gateway.verdict import Reason, Verdict
 KEEP_ALIVE = 15.0
 """Seconds of silence, while something is held back, after which a comment is sent."""
 
+
+_MAY_REDIRECT = frozenset({"opaque", "http_tool"})
+"""Dialects whose calls may lead elsewhere: what is fetched, and what an HTTP tool is."""
+
+_ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2})")
+"""The beginning of a `Location` that names a host."""
 
 Window = StreamWindow | MessageWindow
 
@@ -53,6 +61,8 @@ class Relay:
         assert exchange.call is not None
         try:
             exchange.call.heard(answer.status, answer.headers)
+            if pipeline.rules and exchange.call.dialect not in _MAY_REDIRECT:
+                _refuse_redirect(answer)
             if _is_unread(exchange, pipeline):
                 return self._pass_unread(exchange, answer)
             framing = _framing(exchange.call, answer)
@@ -74,8 +84,11 @@ class Relay:
         if call.readable_answer and (answer.status < 300 or call.reads_errors):
             guard = pipeline.guard(exchange)
             encoding = answer.headers.get("content-encoding")
+            if pipeline.rules and call.dialect != "http_tool":  # which reads by the charset
+                settle_type(reply.headers)
             decoded = self._decode(exchange, reply, encoding, guard)
             if decoded is not None:
+                await guard.read(decoded)
                 stopped = guard.on_answer(decoded)
                 if stopped is not None:
                     return await self._blocked(exchange, guard, stopped)
@@ -132,6 +145,10 @@ class Relay:
         unpacker = StreamUnpacker(answer.headers.get("content-encoding"))
         if not unpacker.readable:
             return self._pass_encoded(exchange, pipeline, answer)
+        guard = pipeline.guard(exchange)
+        if (stopped := guard.on_stream()) is not None:
+            answer.close()
+            return await self._blocked(exchange, guard, stopped)
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
@@ -144,6 +161,8 @@ class Relay:
             reply = replies.for_answer(exchange, window.blocked, exchange.dialect, window.message)
             return await self._closer.end(exchange, reply, "blocked")
         headers = replies.mark(exchange, header_rules.to_caller(answer.headers))
+        if pipeline.rules:
+            settle_type(headers)
         if not packed:
             headers.remove("content-encoding")
         whole = packed or exchange.call.endless or not isinstance(window, StreamWindow)
@@ -322,6 +341,20 @@ class Relay:
             raise
         finally:
             answer.close()
+
+
+def _refuse_redirect(answer: UpstreamReply) -> None:
+    """Clients follow a redirect by themselves, past every rule. Raises UpstreamError.
+
+    One that names no host leads back to the gateway.
+    """
+    if 300 <= answer.status < 400 and _ELSEWHERE.match(answer.headers.get("location")):
+        raise UpstreamError(
+            Reason.ANSWER_MALFORMED,
+            "The provider redirects to another address, where no rule would hold. The operator "
+            "must write that address into the policy file, as the upstream's url.",
+            retryable=False,
+        )
 
 
 def _is_unread(exchange: Exchange, pipeline: Pipeline) -> bool:

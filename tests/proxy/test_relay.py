@@ -80,6 +80,15 @@ def test_a_whole_answer_in_which_nothing_acts_arrives_byte_for_byte(
     assert (reply.status, reply.body) == (200, body)
 
 
+@pytest.mark.parametrize("where", ["https://elsewhere.example/v1", "//elsewhere.example", "\\\\x"])
+def test_a_redirect_to_another_host_would_lead_around_the_rules(start: Start, where: str) -> None:
+    """SDKs follow it by themselves, with the whole request."""
+    moved = answer(b"", "308 Permanent Redirect", [("Location", where)])
+    reply = start(DENY, script=lambda got: moved).post(chat())
+    assert (reply.status, reply.get("x-portcullis-reason")) == (502, "answer_malformed")
+    assert "location" not in {name.lower() for name, _ in reply.headers}
+
+
 @pytest.mark.parametrize("status", ["302 Found", "404 No", "500 Oops", "529 Overloaded"])
 def test_errors_and_redirects_of_the_provider_are_not_looked_into(
     start: Start, status: str
