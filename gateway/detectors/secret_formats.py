@@ -1,9 +1,8 @@
-"""Well-known formats of keys, tokens and passwords: a table of our own.
+"""Formats of keys and tokens that bear a mark of their provider: a table of our own.
 
-A format that a provider marks with a prefix of its own is taken at its word. One that is known
-only by its surroundings (an assignment, a URL) has a named group `secret`, which alone is the
-finding, and a check that keeps placeholders out. Lengths are those that the providers document
-or that their issued keys have; where they vary, a range.
+Such a mark is taken at its word. Lengths are those that the providers document or that their
+issued keys have; where they vary, a range. Which providers and marks there are: GitHub's list of
+supported secret scanning patterns, and the providers' own pages on their keys.
 """
 
 from __future__ import annotations
@@ -12,12 +11,22 @@ from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """`check`: the name of a function of CHECKS in secrets.py."""
+    """One format of a secret.
+
+    Attributes:
+        name: what it is called in a message to a person.
+        regex: what it looks like. A named group, if there is one, is what is secret of it.
+        check: the name of a function of CHECKS in secret_checks.py.
+        proof: the name of a function of PROOFS there, for a checksum or the like; "" for none.
+        public: whether a name that says so (a public key, a CSRF token) turns a match down.
+    """
 
     entity: str
-    name: str  # what it is called in a message to a person
+    name: str
     regex: str
     check: str = "varied"
+    proof: str = ""
+    public: bool = False
 
 
 _B64 = r"[A-Za-z0-9+/]"
@@ -25,21 +34,23 @@ _URL = r"[A-Za-z0-9_\-]"
 _HEX = r"[0-9a-f]"
 _AN = r"[A-Za-z0-9]"
 _END = r"(?![A-Za-z0-9_\-])"
-_IS = r"[\"'`\]]{0,2}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}[\"'`(\[]{0,2}"  # what stands in assignments
-_BREAK = r"(?:\s|\\[nrt]|\\\\[nr])"
+ASSIGNED = r"[\"'`\]]{0,2}\s{0,4}(?::=|=>|->|={1,3}|:)\s{0,4}[\"'`(\[]{0,3}"
+"""What stands between a name and its value in code, settings and JSON."""
 
-FORMATS: tuple[Format, ...] = (
+
+MARKED: tuple[Format, ...] = (
     # --- clouds ---
     Format(
         "AWS_ACCESS_KEY",
         "an AWS access key",
         r"\b(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}\b",
+        proof="aws_key_id",
     ),
     Format(
         "AWS_SECRET_KEY",
         "an AWS secret key",
         r"(?i:\baws_?|\bamazon_?|\bsecret|\bs3_?)[\w\-. ]{0,24}(?i:key|secret)"
-        + _IS
+        + ASSIGNED
         + rf"(?P<secret>{_B64}{{40}})(?![A-Za-z0-9+/=])",
     ),
     Format("AWS_BEDROCK_KEY", "an AWS Bedrock key", rf"\bABSK{_B64}{{100,270}}={{0,2}}"),
@@ -49,7 +60,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "AZURE_STORAGE_KEY",
         "an Azure storage key",
-        rf"(?i:AccountKey|account_key|storage[_\-. ]?key){_IS}(?P<secret>{_B64}{{86}}==)",
+        rf"(?i:AccountKey|account_key|storage[_\-. ]?key){ASSIGNED}"
+        rf"(?P<secret>{_B64}{{60,86}}={{1,2}})",
     ),
     Format(
         "AZURE_SHARED_KEY",
@@ -89,7 +101,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "VAULT_TOKEN",
         "a Vault token",
-        rf"\bhv[bs]\.{_URL}{{24,300}}|\b(?i:vault)[\w\- ]{{0,20}}{_IS}(?P<secret>s\.{_AN}{{24}})\b",
+        rf"\bhv[bsr]\.{_URL}{{24,300}}"
+        rf"|\b(?i:vault)[\w\- ]{{0,20}}(?:{ASSIGNED}| )(?P<secret>s\.{_URL}{{24,140}}){_END}",
     ),
     Format("PULUMI_TOKEN", "a Pulumi token", rf"\bpul-{_HEX}{{40}}\b"),
     Format(
@@ -120,8 +133,8 @@ FORMATS: tuple[Format, ...] = (
         rf"\b(?:hf_{_AN}{{34,40}}|api_org_[A-Za-z]{{34}})\b",
     ),
     Format("GROQ_KEY", "a Groq key", rf"\bgsk_{_AN}{{48,56}}\b"),
-    Format("XAI_KEY", "an xAI key", rf"\bxai-{_AN}{{70,90}}\b"),
-    Format("REPLICATE_TOKEN", "a Replicate token", rf"\br8_{_AN}{{37}}\b"),
+    Format("XAI_KEY", "an xAI key", r"\bxai-[A-Za-z0-9_]{70,90}\b"),
+    Format("REPLICATE_TOKEN", "a Replicate token", rf"\br8_{_AN}{{37,40}}\b"),
     Format("PERPLEXITY_KEY", "a Perplexity key", rf"\bpplx-{_AN}{{48,56}}\b"),
     Format(
         "LANGSMITH_KEY",
@@ -133,21 +146,26 @@ FORMATS: tuple[Format, ...] = (
         "GITHUB_TOKEN",
         "a GitHub token",
         rf"\b(?:gh[pousr]_{_AN}{{36,255}}|github_pat_[A-Za-z0-9_]{{36,255}})\b",
+        proof="crc32_suffix",
     ),
     Format(
         "GITLAB_TOKEN",
         "a GitLab token",
-        rf"\b(?:gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|soat|ffct|cbt)-|GR1348941){_URL}{{20,80}}(?:\.\w{{2}}\.\w{{9}})?",
+        rf"\b(?:(?:gl(?:pat|dt|rt|rtr|ft|cbt|soat|ffct|wt)-|GR1348941){_URL}{{20,50}}"
+        rf"|glimt-{_URL}{{25}}|glptt-{_URL}{{40}}|gloas-{_URL}{{64}}|glagent-{_URL}{{50,100}}"
+        rf"|glpat-{_URL}{{27,300}}\.{_AN}{{2}}\.{_AN}{{7,9}}){_END}",
     ),
     Format(
         "NPM_TOKEN",
         "an npm token",
         rf"\bnpm_{_AN}{{36}}\b|_authToken\s{{0,2}}=\s{{0,2}}(?P<secret>[0-9a-f]{{8}}-[0-9a-f-]{{27}})",
+        proof="crc32_suffix",
     ),
     Format(
         "PYPI_TOKEN",
         "a PyPI token",
         rf"\bpypi-(?:AgEIcHlwaS5vcmc|AgENdGVzdC5weXBpLm9yZw){_URL}{{50,1000}}",
+        proof="macaroon",
     ),
     Format("RUBYGEMS_KEY", "a RubyGems key", rf"\brubygems_{_HEX}{{48}}\b"),
     Format("CRATES_TOKEN", "a crates.io token", rf"\bcio{_AN}{{32}}\b", "random"),
@@ -162,7 +180,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "SOURCEGRAPH_TOKEN",
         "a Sourcegraph token",
-        rf"\bsgp_(?:[0-9a-fA-F]{{16}}_|local_)?{_HEX}{{40}}\b",
+        r"\bsgp_(?:[0-9a-fA-F]{16}_|local_)?[0-9a-fA-F]{40}\b",
     ),
     Format(
         "SENTRY_TOKEN",
@@ -176,7 +194,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "SLACK_TOKEN",
         "a Slack token",
-        rf"\b(?:xox[abeoprs]-(?:\d-)?{_AN}[A-Za-z0-9\-]{{9,250}}|xapp-\d-[A-Z0-9]{{8,14}}-\d{{8,14}}-[a-z0-9]{{20,100}}|xoxe\.xox[bp]-\d-{_AN}{{100,250}})",
+        r"\b(?:xox[abcdeoprs]-(?:\d-)?(?:[A-Za-z0-9]{8,14}-){0,3}[A-Za-z0-9]{16,250}"
+        r"|xapp-\d-[A-Z0-9]{8,14}-\d{8,14}-[a-z0-9]{20,100})",
         "digits",
     ),
     Format(
@@ -188,6 +207,7 @@ FORMATS: tuple[Format, ...] = (
         "DISCORD_TOKEN",
         "a Discord token",
         rf"\b[MNO]{_URL}{{23,27}}\.{_URL}{{6}}\.{_URL}{{27,38}}{_END}",
+        proof="discord",
     ),
     Format(
         "DISCORD_WEBHOOK",
@@ -197,12 +217,14 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "TEAMS_WEBHOOK",
         "a Teams webhook",
-        r"[a-z0-9\-]{1,60}\.webhook\.office\.com/webhookb2/[0-9a-f@/\-]{60,100}IncomingWebhook/[0-9a-f/\-]{60,80}",
+        r"[a-z0-9\-]{1,60}\.webhook\.office\.com/webhookb2/[0-9a-f@/\-]{60,100}IncomingWebhook/[0-9a-f/\-]{60,80}"
+        r"|\boutlook\.office\.com/webhook/[0-9a-f@/\-]{60,100}IncomingWebhook/[0-9a-f/\-]{60,80}",
     ),
     Format(
         "TELEGRAM_TOKEN",
         "a Telegram bot token",
-        rf"(?<![\d])\d{{8,10}}:AA{_URL}{{32,33}}{_END}",
+        rf"(?<![\d])\d{{8,10}}:AA{_URL}{{32,33}}{_END}"
+        rf"|(?i:telegram)[\w ]{{0,12}}[=:\"' ]{{1,4}}(?P<secret>\d{{8,10}}:{_URL}{{35}}){_END}",
     ),
     Format("TWILIO_KEY", "a Twilio key", rf"\bSK{_HEX}{{32}}\b"),
     Format(
@@ -237,7 +259,7 @@ FORMATS: tuple[Format, ...] = (
         r"\baccess-(?:sandbox|development|production)-[0-9a-f]{8}-[0-9a-f-]{27}\b",
     ),
     Format("SHOPIFY_TOKEN", "a Shopify token", r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b"),
-    Format("SHIPPO_TOKEN", "a Shippo token", rf"\bshippo_(?:live|test)_{_HEX}{{40}}\b"),
+    Format("SHIPPO_TOKEN", "a Shippo token", r"\bshippo_(?:live|test)_[0-9a-fA-F]{40}\b"),
     Format("EASYPOST_KEY", "an EasyPost key", rf"\bEZ[AT]K{_AN}{{54}}\b"),
     # --- tools ---
     Format(
@@ -272,6 +294,7 @@ FORMATS: tuple[Format, ...] = (
         "AGE_KEY",
         "an age secret key",
         r"\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}\b",
+        proof="bech32",
     ),
     Format(
         "MAPBOX_TOKEN",
@@ -286,75 +309,90 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("X_BEARER_TOKEN", "an X bearer token", r"\bA{20,22}[A-Za-z0-9%]{60,120}"),
     Format("PORTCULLIS_KEY", "a Portcullis key", rf"\bptc_{_AN}{{4,32}}_{_URL}{{20,90}}"),
-    # --- without a provider ---
+    # --- others ---
+    Format("ADAFRUIT_KEY", "an Adafruit key", rf"\baio_{_AN}{{28}}\b"),
+    Format("APPSYNC_KEY", "an AWS AppSync key", r"\bda2-[a-z0-9]{26}\b"),
+    Format("AZURE_DEVOPS_TOKEN", "an Azure DevOps token", rf"\b{_AN}{{76}}AZDO{_AN}{{4}}\b"),
     Format(
-        "ENCODED_PRIVATE_KEY",
-        "a private key in base64",
-        rf"\bLS0tLS1CRUdJTi{_B64}{{60,6000}}={{0,2}}",
+        "AZURE_KEY",
+        "an Azure key",
+        rf"\b{_AN}{{52}}JQQJ9[9D]{_AN}{{26}}\b|(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{{33,76}}(?:AzFu|AzSe|AzCa|ACDb|AIoT|APIM|\+A(?:Sb|Eh|Rm|MC|St|CR))[A-Za-z0-9+/_\-]{{5,12}}={{1,2}}",
+    ),
+    Format("BUILDKITE_TOKEN", "a Buildkite token", rf"\bbk(?:ua|aj|at|ct)_{_AN}{{40}}\b"),
+    Format(
+        "CIRCLECI_TOKEN", "a CircleCI token", rf"\bCCI(?:PAT|PRJ)_{_AN}{{20,24}}_[a-z0-9]{{40}}\b"
+    ),
+    Format("CEREBRAS_KEY", "a Cerebras key", r"\bcsk-[a-z0-9]{40,60}\b"),
+    Format("CONTENTFUL_TOKEN", "a Contentful token", rf"\bCFPAT-{_URL}{{43}}{_END}"),
+    Format(
+        "DEPENDENCYTRACK_KEY", "a Dependency-Track key", rf"\bodt_(?:{_AN}{{8}}_)?{_AN}{{32,36}}\b"
+    ),
+    Format("DROPBOX_TOKEN", "a Dropbox token", rf"\bsl\.(?:u\.)?{_URL}{{130,1500}}"),
+    Format("DUFFEL_TOKEN", "a Duffel token", rf"\bduffel_(?:test|live)_{_URL}{{43}}{_END}"),
+    Format("E2B_KEY", "an E2B key", rf"\be2b_{_HEX}{{40}}\b"),
+    Format("ELEVENLABS_KEY", "an ElevenLabs key", rf"\bsk_{_HEX}{{48}}\b"),
+    Format("FIREBASE_KEY", "a Firebase server key", rf"\bAAAA{_URL}{{7}}:{_URL}{{134,140}}"),
+    Format("FLUTTERWAVE_KEY", "a Flutterwave key", r"\bFLWSECK(?:_TEST)?-[A-Za-z0-9]{12,32}-X\b"),
+    Format("FRAMEIO_TOKEN", "a Frame.io token", rf"\bfio-u-{_URL}{{64}}{_END}"),
+    Format("GOOGLE_REFRESH_TOKEN", "a Google refresh token", rf"\b1//0{_URL}{{40,120}}{_END}"),
+    Format(
+        "HUBSPOT_TOKEN",
+        "a HubSpot token",
+        rf"\bpat-(?:na|eu|ap)\d-{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}\b",
+    ),
+    Format("INTRA42_SECRET", "a 42 Intra secret", rf"\bs-s4t2(?:ud|af)-{_HEX}{{64}}\b"),
+    Format("JINA_KEY", "a Jina key", rf"\bjina_{_HEX}{{32}}{_URL}{{28}}{_END}"),
+    Format(
+        "LANGFUSE_KEY",
+        "a Langfuse secret key",
+        rf"\bsk-lf-{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}\b",
     ),
     Format(
-        "PRIVATE_KEY",
-        "a private key",
-        r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        rf"(?:{_BREAK}*(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset):[^\n\\]{{1,100}})*"
-        rf"(?:{_BREAK}*[A-Za-z0-9+/=_\-]{{16,4096}})+"
-        rf"(?:{_BREAK}*[A-Za-z0-9+/=.]{{0,80}}{_BREAK}*-----END[ A-Z0-9]{{1,60}}-----)?",
+        "LAUNCHDARKLY_KEY",
+        "a LaunchDarkly key",
+        rf"\b(?:sdk|api)-{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}\b",
+    ),
+    Format("LOB_KEY", "a Lob key", rf"\b(?:live|test)_{_HEX}{{35}}\b"),
+    Format("MONGODB_ATLAS_KEY", "a MongoDB Atlas secret", rf"\bmdb_sa_sk_{_URL}{{40}}{_END}"),
+    Format("NETLIFY_TOKEN", "a Netlify token", rf"\bnf[a-z]_{_AN}{{36,40}}\b"),
+    Format("NVIDIA_KEY", "an NVIDIA key", rf"\bnvapi-{_URL}{{60,70}}{_END}"),
+    Format("OCTOPUS_KEY", "an Octopus Deploy key", r"\bAPI-[A-Z0-9]{25,29}\b"),
+    Format(
+        "OKTA_TOKEN",
+        "an Okta token",
+        rf"(?i:okta[\w\- ]{{0,20}}|SSWS)(?:{ASSIGNED}|\s{{1,2}})"
+        rf"(?P<secret>00{_URL}{{38,40}}){_END}",
+    ),
+    Format("PINECONE_KEY", "a Pinecone key", r"\bpcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{60,70}\b"),
+    Format("POSTHOG_KEY", "a PostHog personal key", rf"\bphx_{_AN}{{40,48}}\b"),
+    Format("PUBNUB_KEY", "a PubNub secret key", rf"\bsec-c-{_AN}{{40,60}}={{0,2}}"),
+    Format("RENDER_KEY", "a Render key", rf"\brnd_{_AN}{{28,36}}\b"),
+    Format("RESEND_KEY", "a Resend key", rf"\bre_{_AN}{{8}}_{_AN}{{24}}\b"),
+    Format(
+        "SALESFORCE_TOKEN", "a Salesforce token", rf"\b00D{_AN}{{12,15}}![A-Za-z0-9._]{{80,120}}"
     ),
     Format(
-        "PUTTY_KEY",
-        "a PuTTY private key",
-        r"PuTTY-User-Key-File-\d: [\w\-]{3,20}[\s\S]{0,3000}?Private-MAC: [0-9a-f]{40,64}",
+        "SONARQUBE_TOKEN",
+        "a SonarQube token",
+        rf"\bsq[pua]_{_HEX}{{40}}\b"
+        rf"|(?i:\bsonar[._\- ]?(?:login|token))(?:{ASSIGNED}|[\"']?\s{{0,3}},\s{{0,3}}[\"'])"
+        rf"(?P<secret>{_HEX}{{40}})\b",
     ),
+    Format("TAVILY_KEY", "a Tavily key", rf"\btvly-(?:dev-|prod-)?{_AN}{{32}}\b"),
+    Format("TEAMWORK_TOKEN", "a Teamwork token", rf"\btkn\.v1_{_AN}{{60,80}}={{0,2}}"),
+    Format("TWITCH_STREAM_KEY", "a Twitch stream key", r"\blive_\d{8,10}_[A-Za-z0-9]{30}\b"),
+    Format("UBIDOTS_TOKEN", "a Ubidots token", rf"\bBBF[A-Z]-{_AN}{{30,34}}\b"),
     Format(
-        "JWT",
-        "a signed token (JWT)",
-        rf"\bey(?:J|I|A){_URL}{{8,1000}}\.ey{_URL}{{8,2000}}\.{_URL}{{10,1000}}",
-        "jwt",
+        "VOICEFLOW_KEY", "a Voiceflow key", rf"\bVF\.(?:(?:DM|WS)\.)?{_HEX}{{24}}\.{_AN}{{16}}\b"
     ),
+    Format("ZOHO_TOKEN", "a Zoho token", r"\b1000\.[0-9a-z]{32}\.[0-9a-z]{32}\b"),
+    Format("ASANA_TOKEN", "an Asana token", rf"\b[12]/\d{{16}}(?:/\d{{16}})?:{_HEX}{{32}}\b"),
     Format(
-        "URL_PASSWORD",
-        "a password in a URL",
-        r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@\"'<>`]{0,64}:(?P<secret>[^\s@/\"'<>`]{3,128})@[\w\[]",
-        "password",
-    ),
-    Format(
-        "CONNECTION_PASSWORD",
-        "a password in a connection string",
-        r"(?i:\b(?:server|data source|host|endpoint)\s{0,2}=[^\n\"']{2,200};"
-        r"\s{0,2}(?:password|pwd))\s{0,2}=\s{0,2}(?P<secret>[^\s;\"']{4,128})",
-        "password",
-    ),
-    Format(
-        "AUTHORIZATION_HEADER",
-        "credentials in a header",
-        r"(?i:\bauthorization)[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?i:bearer|basic|token)\s{1,3}"
-        r"(?P<secret>[A-Za-z0-9+/_\-.~=]{16,1024})",
-        "random",
-    ),
-    Format(
-        "ASSIGNED_PASSWORD",
-        "a password in an assignment",
-        r"(?i:passw(?:or)?d|passphrase|pwd)[\"'`]?\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}"
-        r"(?:\"(?P<secret>[^\s\"]{6,128})\"|'(?P<other>[^\s']{6,128})')",
-        "chosen",
-    ),
-    Format(
-        "ASSIGNED_SECRET",
-        "a secret in an assignment",
-        r"(?i:(?:api|app|auth|access|secret|private|client|encryption|signing|consumer|account"
-        r"|service|bot|webhook|refresh|session|master|deploy|license|subscription|integration"
-        r"|personal|[a-z0-9]{2,24}[_\-])[_\-. ]?(?:key|token|secret|pass(?:word|wd)?|credential)s?"
-        r"|passw(?:or)?d|pwd|secret|token)"
-        + _IS
-        + r"(?P<secret>[A-Za-z0-9+/_\-.~=!@#$%^&*]{12,160})",
-        "random",
-    ),
-    Format(
-        "NAMED_SECRET",
-        "a secret beside its name",
-        r"(?:KEY|TOKEN|SECRET|ACCESS|PRIVATE)[ \-]{1,2}"
-        r"(?P<secret>[A-Za-z0-9+/_=]{20,128})(?![A-Za-z0-9+/_=\-])",
+        "JFROG_TOKEN",
+        "a JFrog token",
+        rf"(?i:jfrog|artif\w{{0,10}}|X-JFrog-Art-Api)[\w\-:./ ]{{0,20}}{ASSIGNED}"
+        rf"(?P<secret>A(?:KC|P[0-9A-F]){_AN}{{10,80}})\b",
         "random",
     ),
 )
-"""All formats, the surest first: of two that find the same span the first one names it."""
+"""Formats with a mark of their provider, the surest first."""

@@ -31,12 +31,16 @@ _Formats = tuple[Annotated[str, AfterValidator(_known_format)], ...]
 
 
 class SecretsOptions(ContentOptions):
-    """Keys of a `secrets` rule: `only` some formats, or all `except` some."""
+    """Keys of a `secrets` rule: `only` some formats, or all `except` some.
+
+    `checksum: strict` leaves out keys whose own checksum fails.
+    """
 
     kind: Literal["secrets"]
     action: Literal["flag", "redact", "block"] = "block"
     only: _Formats | None = None
     except_: _Formats | None = Field(default=None, alias="except")
+    checksum: Literal["any", "strict"] = "any"
 
     @model_validator(mode="after")
     def _one_of_both(self) -> SecretsOptions:
@@ -61,7 +65,7 @@ class SecretsRule(ContentRule):
         super().__init__(options, ref, mode, workshop)
         self._action = _ACTIONS[options.action]
         wanted = set(options.only or ENTITIES) - set(options.except_ or ())
-        self.scanner = scanner(frozenset(wanted))
+        self.scanner = scanner(frozenset(wanted), strict=options.checksum == "strict")
 
     def action_on(self, surface: Surface) -> Action:
         return self._action

@@ -38,6 +38,12 @@ def test_only_and_except_narrow_it():
     assert rule(**{"except": ["GITHUB_TOKEN"]}).scanner.find(KEY)
 
 
+def test_a_strict_rule_leaves_out_what_fails_its_checksum():
+    token = "ghp_" + "aB3dE5gH7jK9" * 3
+    assert rule().scanner.find(token)
+    assert not rule(checksum="strict", only=["GITHUB_TOKEN"]).scanner.find(token)
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
