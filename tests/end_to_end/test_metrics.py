@@ -35,7 +35,7 @@ RULES: list[dict[str, Any]] = [
 SILENT = {
     # What only shows when something of the gateway itself fails; never in this test.
     "portcullis_store_errors",
-    # Needs somebody else to talk to: tests/proxy/test_tunnels.py.
+    # Needs somebody else to talk to: tests/proxy/test_tunnel.py.
     "portcullis_tunnel_bytes",
 }
 
