@@ -25,7 +25,7 @@ class Mcp:
         self._endpoint = endpoint
 
     def decode(self, request: Request, body: bytes) -> Call:
-        return McpCall(request, body)
+        return McpCall(request, body, self._endpoint)
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         return read_body(body) if body.strip() else McpText("", body)

@@ -8,7 +8,8 @@ Rules of this file:
 - What a server says is untrusted text, whoever it is meant for: what it tells is `tool_result`,
   what it says that it has is `tool_definition`.
 - Of every structure all fields are read but ids, cursors, dates and figures of the format, and
-  `_meta`, which is for programs and not for models.
+  `_meta`, which is for programs and not for models. (What a client sends in it is read by
+  mcp_request.py: it leaves the house.)
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from gateway.dialects import jsonrpc, mcp_carrier
 from gateway.dialects.base import Call, Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument, dumps
 from gateway.dialects.jsonrpc import Kind, Message
-from gateway.dialects.mcp_address import is_carried
+from gateway.dialects.mcp_address import MARK, is_carried, upstream_path
 from gateway.dialects.mcp_headers import RepeatedHeaders
 from gateway.dialects.mcp_reading import McpReader
 from gateway.dialects.reading import byte_length
@@ -34,6 +35,10 @@ _LISTEN = "subscriptions/listen"
 _NAMED = frozenset({"name", "arguments"})
 _CONTENT = Surface.TOOL_CALL
 _ANSWERS = frozenset({"inputResponses"})
+_TRACES = frozenset({"progressToken", "traceparent", "tracestate"})
+"""What stands in `_meta` by the protocol's own rules: tokens, not text."""
+_TOKEN = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+"""A session's id as the official servers write it into an address (a UUID)."""
 
 
 class McpCall(Call):
@@ -51,7 +56,7 @@ class McpCall(Call):
     rewrites_answer = True
     answer_surfaces = frozenset({Surface.TOOL_RESULT, Surface.TOOL_DEFINITION})
 
-    def __init__(self, request: Request, body: bytes) -> None:
+    def __init__(self, request: Request, body: bytes, endpoint: str = "/") -> None:
         document, messages = jsonrpc.read_messages(body) if body else (JsonDocument(None, body), [])
         super().__init__(document)
         self.messages = messages
@@ -66,6 +71,7 @@ class McpCall(Call):
         self._invoked: dict[str, dict[str, Any]] = {}
         for number, message in enumerate(messages):
             self._read(message, str(number))
+        self._read_target(request.target, endpoint)
         self.rpc = [_plain(message) for message in messages]
         methods = {message.method for message in messages}
         self._headers.read(reader, named=bool(methods & {_CALL, "prompts/get"}))
@@ -76,8 +82,32 @@ class McpCall(Call):
 
     # --- reading ---
 
+    def _read_target(self, target: str, endpoint: str) -> None:
+        """Words in an address go to the server as well as those in a body."""
+        path, _, query = target.partition("?")
+        rest = path.lstrip("/").partition("/")[2]
+        words: list[str] = []
+        if rest and upstream_path(endpoint, f"/{rest}") != (endpoint or "/"):
+            words += unquote(rest).replace(MARK, "").split("/")
+        for pair in parse_qsl(query, keep_blank_values=True):
+            words += pair
+        texts = [word for word in words if word and not _TOKEN.fullmatch(word)]
+        for number in range(len(texts)):
+            self._reader.text(texts, number, _CONTENT, "target", readonly=True)
+
+    def _read_meta(self, node: Any) -> None:
+        """`_meta` is for programs, but whatever is in it reaches the server. Never rewritten."""
+        meta = node.get("_meta") if type(node) is dict else None
+        if type(meta) is dict:
+            said = {key: value for key, value in meta.items() if key not in _TRACES}
+            self._reader.json(said, _CONTENT, "_meta", readonly=True)
+        elif type(meta) is str or type(meta) is list:
+            self._reader.json([meta], _CONTENT, "_meta", readonly=True)
+
     def _read(self, message: Message, key: str) -> None:
         reader, node = self._reader, message.node
+        for part in (node, node.get("params"), node.get("result")):
+            self._read_meta(part)
         if message.kind is Kind.RESULT:
             reader.client_result(node, "result")
         elif message.kind is Kind.ERROR:

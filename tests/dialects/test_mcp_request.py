@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.dialects.base import Surface
 from gateway.dialects.jsonrpc import STOPPED
+from gateway.dialects.mcp import Mcp
 from gateway.dialects.mcp_carrier import carried
 from gateway.dialects.mcp_request import ENVELOPE
 from gateway.errors import CallerError, UpstreamError
-from gateway.message import Headers
+from gateway.message import Headers, Request
 from tests.dialects.mcp_samples import (
     PATH,
     decode,
@@ -94,7 +95,7 @@ def test_a_call_by_another_spelling_is_refused(method: str) -> None:
         decode(request(method, {"name": "read"}))
 
 
-def test_metadata_and_ids_are_not_text() -> None:
+def test_traces_and_ids_are_not_text() -> None:
     meta = {"traceparent": "00-quokka", "progressToken": "quokka"}
     call = decode(
         request("tools/call", {"name": "read", "_meta": meta, "task": {"ttl": 9_000_000}})
@@ -102,6 +103,39 @@ def test_metadata_and_ids_are_not_text() -> None:
     assert texts(call) == [(Surface.TOOL_CALL, "read")]
     assert texts(decode(request("tools/list", {"cursor": "quokka"}))) == []
     assert texts(decode(notice("progress", progressToken="quokka", progress=9_000_000))) == []
+
+
+@pytest.mark.parametrize("meta", [{"note": "quokka"}, {"a": [{"quokka": 1}]}, "quokka", ["quokka"]])
+def test_what_a_client_says_in_metadata_is_seen_and_never_rewritten(meta: Any) -> None:
+    """It is for programs, but it reaches the server."""
+    for body in (
+        request("tools/call", {"name": "read", "_meta": meta}),
+        request("ping", {"_meta": meta}),
+        b'{"jsonrpc":"2.0","id":1,"result":{"_meta":%s}}' % json.dumps(meta).encode(),
+    ):
+        seen = [s for s in decode(body).segments if s.text == "quokka"]
+        assert [(s.surface, s.readonly) for s in seen] == [(Surface.TOOL_CALL, True)]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("/srv", []),
+        ("/srv/mcp", []),
+        ("/srv/?q=quokka+a", ["q", "quokka a"]),
+        ("/srv/mcp?qu%6Fkka", ["quokka"]),
+        ("/srv/notes/qu%6Fkka", ["notes", "quokka"]),
+        (
+            "/srv/@sse/messages/?session_id=0193f0c2a0b14c3d8e5f6a7b8c9d0e1f",
+            ["messages", "session_id"],
+        ),
+        ("/srv/@sse/messages?sessionId=quokka", ["messages", "sessionId", "quokka"]),
+    ],
+)
+def test_words_in_an_address_are_seen(target: str, words: list[str]) -> None:
+    call = Mcp("/mcp").decode(Request("GET", target, Headers()), b"")
+    assert [s.text for s in call.segments] == words
+    assert all(s.readonly and s.surface is Surface.TOOL_CALL for s in call.segments)
 
 
 def test_what_no_rule_changed_goes_as_it_came() -> None:
