@@ -30,6 +30,9 @@ ENTITIES: dict[str, str] = {form.entity: form.name for form in FORMATS}
 
 _VERSION = "secrets-2"
 _NAME = 32  # characters before a match in which a name may say that the value is no secret
+_SECRET_NAME = re.compile(
+    r"key|token|secret|pass(?:w|phrase|$)|pwd|credential|authorization|pat$", re.IGNORECASE
+)
 _PUBLIC = re.compile(
     r"(?:public|csrf|xsrf|(?<![a-z])(?:(?:next|prev|previous)?[_\-]?(?:page|continuation|sync|cursor)"
     r"[_\-]?token|bucket|primary|foreign|partition|sort|cache|object|row|idempotency))"
@@ -76,6 +79,10 @@ class SecretScanner:
         """See Scanner.hold."""
         return self._matcher.hold(text, start)
 
+    def tells(self, name: str) -> bool:
+        """Whether a value of this name may be a secret that it is not by itself."""
+        return _names_secret(name)
+
     def _first(self, found: Iterable[tuple[int, int, int, float]]) -> tuple[Finding, ...]:
         """Those that overlap as one, named after the first: the earliest, then the longest."""
         whole: list[Finding] = []
@@ -103,6 +110,11 @@ def _spans(form: Format, quick: Quick, text: str) -> list[tuple[int, int, float]
             continue
         spans.append((begin, end, 1.0 if proof is None or proof(secret) else DOUBTFUL))
     return spans
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 @functools.cache

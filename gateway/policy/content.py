@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gateway.dialects.base import Segment, Surface, Unscannable
 from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.value_names import NameReader, find_named, name_of
 from gateway.policy.wording import SURFACE_WORDS, UNREAD_WORDS, removed
 from gateway.verdict import Action, Finding, Reason, Verdict
 
@@ -136,12 +138,18 @@ class _Watching:
     """The rules of one surface. That none of them found anything in a text is remembered in one
     place, so that a resent text costs one look."""
 
-    __slots__ = ("_version", "rules")
+    __slots__ = ("_named", "_version", "rules")
 
     def __init__(self, rules: Sequence[ContentRule]) -> None:
         self.rules = tuple(rules)
+        self._named = [rule.scanner for rule in rules if isinstance(rule.scanner, NameReader)]
         versions = [rule.scanner.version for rule in rules]
         self._version = "|".join(versions) if all(versions) else ""
+
+    def name_of(self, segment: Segment) -> str:
+        """The name of a value, where a scanner makes something of it."""
+        name = name_of(segment) if self._named else ""
+        return name if name and any(scanner.tells(name) for scanner in self._named) else ""
 
     def knows_clean(self, text: str, cache: Cache) -> bool:
         return self._version != "" and cache.get(text, self._version) == ()
@@ -190,13 +198,18 @@ class ContentRules:
         watched = self._watching
         for segment in segments:
             watching = watched.get(segment.surface)
-            if watching is None or watching.knows_clean(segment.text, cache):
+            if watching is None:
+                continue
+            name = watching.name_of(segment)
+            if not name and watching.knows_clean(segment.text, cache):
                 continue
             edits: list[Edit] = []
             clean = True
             for rule in watching.rules:
                 try:
-                    findings = _find(rule, segment.text, cache)
+                    findings = _find(rule, cache, segment.text)
+                    if name and not findings and isinstance(rule.scanner, NameReader):
+                        findings = find_named(partial(_find, rule, cache), name, segment.text)
                     if findings:
                         clean = False
                         if not rule.leaves(segment):
@@ -238,7 +251,7 @@ class ContentRules:
         return verdicts
 
 
-def _find(rule: ContentRule, text: str, cache: Cache) -> tuple[Finding, ...]:
+def _find(rule: ContentRule, cache: Cache, text: str) -> tuple[Finding, ...]:
     """A rule's findings in a text, from the cache where it was scanned before."""
     version = rule.scanner.version
     if not version:

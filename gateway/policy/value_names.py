@@ -1,0 +1,46 @@
+"""What the name of a value makes of it: `{"password": "open-sesame1"}` read as two strings is none.
+
+Objects are judged string by string. A scanner that knows secrets by the names before them gets a
+value together with its name, written as a text has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from gateway.dialects.base import Segment
+from gateway.verdict import Finding
+
+LONGEST_NAME = 60
+"""Characters, so that a name with what stands around it can be looked back upon."""
+
+
+@runtime_checkable
+class NameReader(Protocol):
+    """A scanner to which names say something."""
+
+    def tells(self, name: str) -> bool:
+        """Whether a value of this name may be a finding that it is not by itself."""
+        ...
+
+
+def name_of(segment: Segment) -> str:
+    """The name of a value in an object; "" for a text in a list, or a name itself."""
+    name = segment.key
+    if type(segment) is Segment and type(name) is str and 1 < len(name) <= LONGEST_NAME:
+        return name
+    return ""
+
+
+def find_named(
+    find: Callable[[str], Sequence[Finding]], name: str, text: str
+) -> tuple[Finding, ...]:
+    """What is found in a value when its name stands before it; places are those of the value."""
+    before = f'"{name}": "'
+    found = []
+    for finding in find(f'{before}{text}"'):
+        start, end = finding.start - len(before), finding.end - len(before)
+        if 0 <= start < len(text):
+            found.append(Finding(finding.entity, start, min(end, len(text)), finding.score))
+    return tuple(found)
