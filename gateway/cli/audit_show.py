@@ -18,12 +18,15 @@ _COLOURS = {
 }
 _WORDS = {
     "answered": "answered",
-    "refused": "refused, nothing was sent to the provider",
+    "refused": "refused, nothing was sent to the {party}",
     "blocked": "its answer was stopped",
     "upstream_failed": "upstream failed",
     "cancelled": "the caller hung up",
     "failed": "the gateway failed",
 }
+_PARTIES = {"mcp": "server", "http_tool": "tool", "tunnel": "host"}
+_GATEWAY = "gateway/gateway"
+"""How verdicts name what no rule of the policy decided."""
 _LABEL = 10
 
 
@@ -34,7 +37,8 @@ def story(entry: Entry, *, colour: bool = False) -> str:
     if record["type"] == "opened":
         ended = "opened and not closed: it is running, or its process was killed"
     else:
-        ended = _WORDS.get(outcome, outcome)
+        party = _PARTIES.get(record.get("dialect", ""), "provider")
+        ended = _WORDS.get(outcome, outcome).format(party=party)
     lines = [f"{record['id']}  {_when(record)}", "", f"  {ended}"]
     lines += [f"  {line}" for line in _verdict_lines(record, colour)]
     lines.append("")
@@ -71,8 +75,10 @@ def _verdict_lines(record: dict[str, Any], colour: bool) -> Iterator[str]:
     for verdict in _acting(record):
         action = str(verdict["verdict"])
         paint = _COLOURS.get(action, "") if colour else ""
-        head = f"{paint}{action}{_PLAIN if paint else ''}: rule {verdict['rule']}"
-        text = f"{head} {verdict.get('what') or verdict['reason']}"
+        rule = verdict["rule"]
+        who = f"rule {rule}" if rule != _GATEWAY else "the gateway itself"
+        head = f"{paint}{action}{_PLAIN if paint else ''}: {who}"
+        text = f"{head} {verdict.get('what', '')}".rstrip()
         details = [verdict["reason"]]
         if verdict.get("place"):
             details.append(f"at {verdict['place']}")
@@ -86,7 +92,7 @@ def _verdict_lines(record: dict[str, Any], colour: bool) -> Iterator[str]:
 
 def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     record = entry.record
-    yield "who", _who(record.get("who", {}))
+    yield "who", _who(record)
     yield "asked", _asked(record)
     yield "upstream", _upstream(record)
     yield "answered", _answered(record)
@@ -105,7 +111,8 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "record", f"{entry.file}, number {record['seq']}, hash {entry.hash}"
 
 
-def _who(who: dict[str, Any]) -> str:
+def _who(record: dict[str, Any]) -> str:
+    who = record.get("who", {})
     verified = set(who.get("verified", ()))
     parts = []
     for name in ("tenant", "agent", "user", "task", "feature"):
@@ -114,14 +121,14 @@ def _who(who: dict[str, Any]) -> str:
             claimed = "" if known or name in ("tenant", "agent") else " (asserted)"
             parts.append(f"{name} {who[name]}{claimed}{' (verified)' if known else ''}")
     if who.get("session"):
-        parts.append(f"session {who['session'][:16]} ({_source(who.get('session_source', ''))})")
+        parts.append(f"session {who['session'][:16]} ({_source(record)})")
     if who.get("key"):
         parts.append(f"key {who['key']} ({who.get('key_name', '')})")
     return ", ".join(parts)
 
 
 def _asked(record: dict[str, Any]) -> str:
-    parts = [f"{record['method']} {record['path']}"]
+    parts = [f"{record['method']} {record['path']}", *record.get("rpc", ())]
     if record.get("model"):
         parts.append(f"model {record['model']}")
     if record.get("stream"):
@@ -136,6 +143,8 @@ def _upstream(record: dict[str, Any]) -> str:
     if not name:
         return ""
     if "upstream_status" not in record:
+        if record.get("peer"):
+            return f"{name} ({record['dialect']}): connected to {record['peer']}"
         return f"{name} ({record['dialect']}): not called, or it did not answer"
     served = f", served by {record['model_served']}" if record.get("model_served") else ""
     return f"{name} ({record['dialect']}): {record['upstream_status']}{served}"
@@ -168,8 +177,13 @@ def _usage(record: dict[str, Any]) -> str:
     return text
 
 
-def _source(source: str) -> str:
-    return "derived from its opening" if source == "derived" else f"by {source or '-'}"
+def _source(record: dict[str, Any]) -> str:
+    source = record["who"].get("session_source", "")
+    if source != "derived":
+        return f"by {source or '-'}"
+    if record.get("dialect") in _PARTIES:  # no conversation to derive one from
+        return "of all such calls by one key"
+    return "derived from its opening"
 
 
 def _limits(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:

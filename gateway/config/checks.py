@@ -25,6 +25,9 @@ from gateway.verdict import Mode
 Problem = tuple[Path, str]
 
 RESERVED_UPSTREAMS = ("v1", "v1beta", FORWARD_PROXY)
+_PATHS_OF = {"api": "ollama", "upload": "gemini", "download": "gemini"}
+"""How paths begin that a provider's own clients ask for: an upstream of such a name hides them."""
+
 """First parts of paths that are the providers' own, and what tunnels are called."""
 
 _LIMITS = ("rate_limit", "budget")
@@ -102,6 +105,12 @@ def _upstreams(document: Any) -> Iterator[Problem]:
     for name, upstream in upstreams.items():
         if name in RESERVED_UPSTREAMS:
             yield ("upstreams", name), f"{name!r} is a name of the gateway's own"
+        hidden = _PATHS_OF.get(name)
+        if hidden and any(_mapping(up).get("provider") == hidden for up in upstreams.values()):
+            yield (
+                ("upstreams", name),
+                f"{name!r} would hide paths of the {hidden} upstream (/{name}/...); rename it",
+            )
         provider = _mapping(upstream).get("provider")
         if isinstance(provider, str) and provider not in BY_NAME_ONLY:
             by_provider.setdefault(provider, []).append(name)

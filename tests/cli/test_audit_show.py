@@ -6,7 +6,7 @@ from gateway.cli.audit_show import row, story
 from gateway.dialects.base import Usage
 from gateway.exchange import ToolTrace
 from gateway.testing import make_call, make_exchange
-from gateway.verdict import Action, Reason, RuleRef, Verdict
+from gateway.verdict import GATEWAY, Action, Reason, RuleRef, Verdict
 
 RULE = RuleRef("starter", "tools", "tools")
 
@@ -84,3 +84,35 @@ def test_colours_only_where_asked_for():
     assert "\x1b" not in story(entry(exchange)) + row(entry(exchange))
     assert "\x1b[31m" in story(entry(exchange), colour=True)
     assert "\x1b[31m" in row(entry(exchange), colour=True)
+
+
+def test_a_refusal_names_who_would_have_got_the_call():
+    exchange = answered()
+    exchange.outcome = "refused"
+    assert "nothing was sent to the provider" in story(entry(exchange))
+    shown = entry(exchange)
+    for dialect, party in (("mcp", "server"), ("http_tool", "tool"), ("tunnel", "host")):
+        shown.record["dialect"] = dialect
+        assert f"nothing was sent to the {party}" in story(shown)
+
+
+def test_what_no_rule_decided_is_the_gateways():
+    exchange = answered()
+    exchange.verdicts = [Verdict(Action.BLOCK, Reason.BODY_MALFORMED, GATEWAY)]
+    assert "block: the gateway itself (body_malformed)" in story(entry(exchange))
+
+
+def test_a_call_of_mcp_names_its_method_and_its_session():
+    shown = entry(answered())
+    shown.record.update(dialect="mcp", rpc=["tools/call"])
+    shown.record["who"].update(session="s_1", session_source="derived")
+    text = story(shown)
+    assert "POST /v1/chat/completions, tools/call" in text
+    assert "session s_1 (of all such calls by one key)" in text
+
+
+def test_a_tunnel_names_the_address_that_it_led_to():
+    shown = entry(answered())
+    shown.record.pop("upstream_status")
+    shown.record.update(dialect="tunnel", upstream="forward_proxy", peer="192.0.2.7")
+    assert "forward_proxy (tunnel): connected to 192.0.2.7" in story(shown)

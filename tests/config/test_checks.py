@@ -167,3 +167,10 @@ def test_tunnels_may_be_named_in_conditions_and_nothing_else_has_their_name() ->
     assert said(rules({**when, "when": {"upstream": ["forward_proxy"]}})) == ""
     taken = {"forward_proxy": {"provider": "openai", "url": "https://x"}}
     assert "a name of the gateway's own" in said(document(upstreams=taken))
+
+
+def test_an_upstream_by_the_name_of_anothers_paths_would_hide_them() -> None:
+    api = {"api": {"provider": "http", "url": "https://x"}}
+    ollama = {"cellar": {"provider": "ollama", "url": "http://x"}}
+    assert "would hide paths of the ollama upstream" in said(document(upstreams={**api, **ollama}))
+    assert "would hide" not in said(document(upstreams=api))
