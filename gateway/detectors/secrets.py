@@ -79,9 +79,11 @@ class SecretScanner:
         """See Scanner.hold."""
         return self._matcher.hold(text, start)
 
-    def tells(self, name: str) -> bool:
+    @staticmethod
+    @functools.lru_cache(maxsize=1024)  # asked of each value in an object, turn after turn
+    def tells(name: str) -> bool:
         """Whether a value of this name may be a secret that it is not by itself."""
-        return _names_secret(name)
+        return _SECRET_NAME.search(name) is not None
 
     def _first(self, found: Iterable[tuple[int, int, int, float]]) -> tuple[Finding, ...]:
         """Those that overlap as one, named after the first: the earliest, then the longest."""
@@ -110,11 +112,6 @@ def _spans(form: Format, quick: Quick, text: str) -> list[tuple[int, int, float]
             continue
         spans.append((begin, end, 1.0 if proof is None or proof(secret) else DOUBTFUL))
     return spans
-
-
-@functools.lru_cache(maxsize=1024)
-def _names_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from typing import Protocol
 from gateway.dialects.base import Segment, Surface, Unscannable
 from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule
-from gateway.policy.value_names import NameReader, find_named, name_of
+from gateway.policy.value_names import NameReader, find_named, name_of, tells
 from gateway.policy.wording import SURFACE_WORDS, UNREAD_WORDS, removed
 from gateway.verdict import Action, Finding, Reason, Verdict
 
@@ -138,18 +138,14 @@ class _Watching:
     """The rules of one surface. That none of them found anything in a text is remembered in one
     place, so that a resent text costs one look."""
 
-    __slots__ = ("_named", "_version", "rules")
+    __slots__ = ("_version", "named", "rules", "tells")
 
     def __init__(self, rules: Sequence[ContentRule]) -> None:
         self.rules = tuple(rules)
-        self._named = [rule.scanner for rule in rules if isinstance(rule.scanner, NameReader)]
+        self.named = frozenset(rule for rule in rules if isinstance(rule.scanner, NameReader))
+        self.tells = tells([rule.scanner for rule in rules])
         versions = [rule.scanner.version for rule in rules]
         self._version = "|".join(versions) if all(versions) else ""
-
-    def name_of(self, segment: Segment) -> str:
-        """The name of a value, where a scanner makes something of it."""
-        name = name_of(segment) if self._named else ""
-        return name if name and any(scanner.tells(name) for scanner in self._named) else ""
 
     def knows_clean(self, text: str, cache: Cache) -> bool:
         return self._version != "" and cache.get(text, self._version) == ()
@@ -200,7 +196,7 @@ class ContentRules:
             watching = watched.get(segment.surface)
             if watching is None:
                 continue
-            name = watching.name_of(segment)
+            name = name_of(segment, watching.tells)
             if not name and watching.knows_clean(segment.text, cache):
                 continue
             edits: list[Edit] = []
@@ -208,7 +204,7 @@ class ContentRules:
             for rule in watching.rules:
                 try:
                     findings = _find(rule, cache, segment.text)
-                    if name and not findings and isinstance(rule.scanner, NameReader):
+                    if name and not findings and rule in watching.named:
                         findings = find_named(partial(_find, rule, cache), name, segment.text)
                     if findings:
                         clean = False

@@ -6,7 +6,7 @@ value together with its name, written as a text has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from gateway.dialects.base import Segment
@@ -25,12 +25,23 @@ class NameReader(Protocol):
         ...
 
 
-def name_of(segment: Segment) -> str:
-    """The name of a value in an object; "" for a text in a list, or a name itself."""
+def tells(scanners: Iterable[object]) -> Callable[[str], bool] | None:
+    """Whether a name says something to any of these; None where none reads names."""
+    asked = [scanner.tells for scanner in scanners if isinstance(scanner, NameReader)]
+    if len(asked) < 2:
+        return asked[0] if asked else None
+    return lambda name: any(one(name) for one in asked)
+
+
+def name_of(segment: Segment, says: Callable[[str], bool] | None) -> str:
+    """The name of a value in an object, if it says something; "" for a text in a list, or a name
+    itself."""
+    if says is None:
+        return ""
     name = segment.key
-    if type(segment) is Segment and type(name) is str and 1 < len(name) <= LONGEST_NAME:
-        return name
-    return ""
+    if type(name) is not str or len(name) > LONGEST_NAME or not says(name):
+        return ""
+    return name if type(segment) is Segment else ""
 
 
 def find_named(

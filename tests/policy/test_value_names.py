@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from gateway.detectors.secrets import ENTITIES, scanner
 from gateway.dialects.base import Document, Segment, Surface
 from gateway.dialects.jsondoc import leaf_segments
-from gateway.policy.value_names import LONGEST_NAME, NameReader, find_named, name_of
+from gateway.policy.value_names import LONGEST_NAME, NameReader, find_named, name_of, tells
 from gateway.verdict import Finding
 
 SCANNER = scanner(frozenset(ENTITIES))
+SAYS = tells([SCANNER])
 
 
 def test_values_have_names_and_names_and_items_have_none() -> None:
-    tree = {"password": "one", "list": ["two"], "k" * (LONGEST_NAME + 1): "three"}
+    tree = {"password": "one", "list": ["two"], "key" * LONGEST_NAME: "three", "city": "four"}
     segments = leaf_segments(Document(tree, b""), tree, Surface.TOOL_CALL, "x")
-    named = {name_of(segment): segment.text for segment in segments if name_of(segment)}
-    assert named == {"password": "one"}
+    named = [(name_of(segment, SAYS), segment.text) for segment in segments]
+    assert [each for each in named if each[0]] == [("password", "one")]
 
 
 def test_the_scanner_of_secrets_reads_names() -> None:
@@ -45,4 +46,27 @@ def test_a_segment_that_is_no_plain_value_has_no_name() -> None:
         """A value that is written otherwise."""
 
     made = Number(Document({}, b""), {}, "token", "1", Surface.TOOL_CALL, "x")
-    assert name_of(made) == ""
+    assert name_of(made, SAYS) == ""
+
+
+def test_without_a_scanner_that_reads_names_nobody_is_asked() -> None:
+    assert tells([object()]) is None
+    tree = {"password": "one"}
+    assert (
+        name_of(Segment(Document(tree, b""), tree, "password", "one", Surface.USER, "x"), None)
+        == ""
+    )
+
+
+def test_a_name_may_say_something_to_any_of_several() -> None:
+    class Cities:
+        """Reads one name."""
+
+        def tells(self, name: str) -> bool:
+            return name == "city"
+
+    says = tells([SCANNER, Cities(), object()])
+    assert says is not None
+    assert says("city")
+    assert says("password")
+    assert not says("text")
