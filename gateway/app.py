@@ -32,6 +32,7 @@ from gateway.config.settings import (
     read_settings,
 )
 from gateway.control import GoneError, Line
+from gateway.detectors.names import Names
 from gateway.detectors.scan_cache import ScanCache
 from gateway.errors import ConfigError
 from gateway.exchange import Exchange
@@ -236,6 +237,7 @@ async def build(
         prices=packaged_prices(),
         scope_key=derive(master, "scope"),
         pseudonym_key=derive(master, "pseudonym"),
+        reader_of=Names().reader,
     )
     audit_key = derive(master, "audit")
     audit = AuditWriter(

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli.names import read_names
 from gateway.cli.sarif import sarif
 from gateway.errors import ConfigError
 
@@ -82,11 +83,10 @@ def run(args: argparse.Namespace) -> int:
     for path in args.paths:
         try:
             text = _read(path)
-        except (OSError, ValueError) as error:
+            hits += scan(text, "stdin" if path == STDIN else path, rules)
+        except (OSError, ValueError, ImportError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             unread += 1
-            continue
-        hits += scan(text, "stdin" if path == STDIN else path, rules)
     _print(hits, args.format, len(args.paths) - unread)
     return 2 if unread else int(bool(hits))
 
@@ -98,7 +98,11 @@ def scan(text: str, path: str, rules: Iterable[ContentRule]) -> list[Hit]:
         starts.append(starts[-1] + len(line) + 1)
     hits = []
     for rule in rules:
-        for finding in rule.scanner.find(text):
+        found = rule.scanner.find(text)
+        ner = getattr(rule.options, "ner", None)
+        if ner is not None and text:
+            found = rule.combined(text, found, read_names(ner, text))
+        for finding in found:
             first = bisect_right(starts, finding.start) - 1
             last = bisect_right(starts, finding.end - 1) - 1
             hits.append(

@@ -23,6 +23,7 @@ from typing import Any
 
 from gateway.detectors import presidio_loader
 from gateway.detectors.matcher import LONGEST, LOOK_BEHIND, Matcher, Pattern, Quick
+from gateway.detectors.overlaps import united
 from gateway.detectors.own_recognizers import OwnRecognizer, Timed
 from gateway.detectors.presidio_context import Context, with_context
 from gateway.detectors.presidio_entities import ENTITIES
@@ -184,28 +185,6 @@ class _Recognizer:
         finally:
             for part in self._parts:
                 part.begin = 0
-
-
-def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings that do not overlap and cover every character that the given ones cover.
-
-    Those that overlap become one, from the first one's start to the last one's end, under the
-    name of the best score, of equal ones the first's. A text can then be cut between any two of
-    them and scanned piece by piece.
-    """
-    if len(findings) < 2:
-        return tuple(findings)
-    ordered = sorted(findings, key=lambda f: (f.start, -f.end, -f.score, f.entity))
-    made = [ordered[0]]
-    for finding in ordered[1:]:
-        last = made[-1]
-        if finding.start >= last.end:
-            made.append(finding)
-        else:
-            best = finding if finding.score > last.score else last
-            end = max(last.end, finding.end)
-            made[-1] = Finding(best.entity, last.start, end, best.score)
-    return tuple(made)
 
 
 def best(entity: str, *, context: bool, own: Sequence[OwnRecognizer] = ()) -> float:

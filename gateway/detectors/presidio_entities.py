@@ -137,12 +137,22 @@ NAMES: dict[str, str] = {
 }
 """Entity -> what people call it, with its article."""
 
+NAMED = {
+    "LOCATION": "a place",
+    "NRP": "a nationality or group",
+    "ORGANIZATION": "an organisation",
+    "PERSON": "a person",
+}
+"""The same for what models find (`ner`)."""
+
 
 def name_of(entity: str) -> str:
     """What to call an entity in a message to a person."""
     known = NAMES.get(entity)
     if known is not None:
         return known
+    if entity in NAMED:
+        return NAMED[entity]
     if entity not in ENTITIES:  # an operator's own
         article = "an" if entity[0] in "AEIOU" else "a"
         return f"{article} {entity.replace('_', ' ').lower()}"

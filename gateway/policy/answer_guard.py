@@ -14,8 +14,9 @@ from gateway.dialects.base import Answer, Surface, ToolCall, Unscannable
 from gateway.dialects.jsontext import JsonText
 from gateway.exchange import Exchange, ToolTrace
 from gateway.policy import wording
-from gateway.policy.content import ASK_OTHERWISE, Cache, ContentRules, effect, found
+from gateway.policy.content import ASK_OTHERWISE, Cache, ContentRules, effect, found, unread_stream
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.reading import Told, ask
 from gateway.policy.rule import Rule, call_of, overrides
 from gateway.policy.text_window import Seen
 from gateway.verdict import Action, Reason, Verdict
@@ -117,6 +118,7 @@ class AnswerGuard:
         self.rules = rules
         self._cache = cache
         self._digest = digest
+        self._told: Told | None = None
         self._earlier: list[ToolCall] = []
         self._reasoning: list[str] = []
         self._reasoning_size = 0
@@ -226,7 +228,7 @@ class AnswerGuard:
         if call.arguments and self.rules.content.on(Surface.TOOL_CALL):
             text = JsonText(call.arguments)
             segments = text.segments(Surface.TOOL_CALL, call.name)
-            judged = self.rules.content.judge(segments, self._cache)
+            judged = self.rules.content.judge(segments, self._cache, self._told)
             out = [verdict for verdict in judged.verdicts if self._takes_out(verdict)]
             if out:
                 return self._removed(call, replace(out[0], instead=OTHER_ARGUMENTS))
@@ -268,6 +270,26 @@ class AnswerGuard:
 
     # --- whole answers ---
 
+    async def read(self, answer: Answer) -> None:
+        """Await those who read a whole answer in their own time, before it is judged."""
+        if self.rules.content.reads:
+            texts = list(answer.segments)
+            for tool in answer.offers:
+                texts += tool.texts
+            for each in (answer, *answer.inside):
+                for call in each.tool_calls:
+                    if call.arguments:
+                        text = JsonText(call.arguments)
+                        texts += text.segments(Surface.TOOL_CALL, call.name)
+            self._told = await ask(self.rules.content, texts, self._cache)
+
+    def on_stream(self) -> Verdict | None:
+        """The answer is a stream, for which no reader is awaited; the verdict that stops it."""
+        if not self.rules.content.reads:
+            return None
+        surfaces = call_of(self.exchange).answer_surfaces
+        return self._decide(unread_stream(self.rules.content, surfaces))
+
     def on_answer(self, answer: Answer) -> Verdict | None:
         """Judge a whole answer and change it in place; the verdict that stops it, if any."""
         if answer.offers and (stopped := self._judge_offers(answer)) is not None:
@@ -278,7 +300,7 @@ class AnswerGuard:
         self._reasoning = [s.text for s in texts if s.surface is Surface.REASONING]
         self.finish()
         if self.rules.content.rules:
-            judged = self.rules.content.judge(texts, self._cache)
+            judged = self.rules.content.judge(texts, self._cache, self._told)
             stopped = self._decide(map(_for_answer, judged.verdicts))
             stopped = stopped or self.on_unscannable(answer.unscannable)
             if stopped is not None:
@@ -308,10 +330,12 @@ class AnswerGuard:
                 if not rule.shadow:
                     answer.remove_offers(names)
         content = self.rules.content
-        poisoned = [t for t in answer.offers if content.judge(t.texts, self._cache).blocking]
+        poisoned = [
+            t for t in answer.offers if content.judge(t.texts, self._cache, self._told).blocking
+        ]
         if poisoned:
             texts = [text for tool in poisoned for text in tool.texts]
-            found_in = content.judge(texts, self._cache).verdicts
+            found_in = content.judge(texts, self._cache, self._told).verdicts
             self._decide(
                 replace(verdict, of_call=True, instead="")
                 for verdict in found_in

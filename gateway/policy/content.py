@@ -22,6 +22,7 @@ from typing import Protocol
 from gateway.dialects.base import Segment, Surface, Unscannable
 from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.reading import Told
 from gateway.policy.value_names import NameReader, find_named, name_of, tells
 from gateway.policy.wording import SURFACE_WORDS, UNREAD_WORDS, removed
 from gateway.verdict import Action, Finding, Reason, Verdict
@@ -138,17 +139,19 @@ class _Watching:
     """The rules of one surface. That none of them found anything in a text is remembered in one
     place, so that a resent text costs one look."""
 
-    __slots__ = ("_version", "named", "rules", "tells")
+    __slots__ = ("_version", "named", "reads", "rules", "tells")
 
     def __init__(self, rules: Sequence[ContentRule]) -> None:
         self.rules = tuple(rules)
+        self.reads = any(rule.reader is not None for rule in rules)
         self.named = frozenset(rule for rule in rules if isinstance(rule.scanner, NameReader))
         self.tells = tells([rule.scanner for rule in rules])
         versions = [rule.scanner.version for rule in rules]
         self._version = "|".join(versions) if all(versions) else ""
 
     def knows_clean(self, text: str, cache: Cache) -> bool:
-        return self._version != "" and cache.get(text, self._version) == ()
+        # What the scanners found says nothing of what readers do.
+        return not self.reads and self._version != "" and cache.get(text, self._version) == ()
 
     def note_clean(self, text: str, cache: Cache) -> None:
         if self._version and len(self.rules) > 1:  # of one rule it is remembered already
@@ -158,11 +161,12 @@ class _Watching:
 class ContentRules:
     """Content rules that watch a call, by surface. Keeps no state of a call."""
 
-    __slots__ = ("_watching", "per_call", "rules")
+    __slots__ = ("_watching", "per_call", "reads", "rules")
 
     def __init__(self, rules: Iterable[ContentRule]) -> None:
         self.rules = tuple(rules)
         self.per_call = any(rule.per_call for rule in self.rules)
+        self.reads = any(rule.reader is not None for rule in self.rules)
         watching: dict[Surface, list[ContentRule]] = {}
         for rule in self.rules:
             for surface in rule.surfaces:
@@ -186,8 +190,9 @@ class ContentRules:
         watching = self._watching.get(surface)
         return watching.rules if watching is not None else ()
 
-    def judge(self, segments: Iterable[Segment], cache: Cache) -> Judged:
-        """Scan segments with every rule that watches their surface."""
+    def judge(self, segments: Iterable[Segment], cache: Cache, told: Told | None = None) -> Judged:
+        """Scan segments with every rule that watches their surface. `told` is what readers said of
+        them; without it nobody reads."""
         judged = Judged()
         tallies: dict[ContentRule, Tally] = {}
         failures: dict[ContentRule, Verdict] = {}
@@ -206,6 +211,13 @@ class ContentRules:
                     findings = _find(rule, cache, segment.text)
                     if name and not findings and rule in watching.named:
                         findings = find_named(partial(_find, rule, cache), name, segment.text)
+                    if told is not None and rule.reader is not None:
+                        try:
+                            read = told.of(rule.reader, segment.text)
+                            findings = tuple(rule.combined(segment.text, findings, read))
+                        except Exception as error:  # noqa: BLE001  its scanner's findings stand
+                            clean = False
+                            failures[rule] = rule.failed(error)
                     if findings:
                         clean = False
                         if not rule.leaves(segment):
@@ -245,6 +257,31 @@ class ContentRules:
                 if seen:
                     verdicts.append(_unread(rule, seen))
         return verdicts
+
+
+def unread_stream(rules: ContentRules, surfaces: frozenset[Surface]) -> list[Verdict]:
+    """What rules with a reader say of a stream, for which nobody can wait: their `unscannable`
+    decides."""
+    verdicts = []
+    for rule in rules.rules:
+        watched = rule.surfaces & surfaces
+        if rule.reader is None or not watched or rule.unscannable == "allow":
+            continue
+        blocks = rule.unscannable == "block"
+        surface = Surface.OUTPUT if Surface.OUTPUT in watched else min(watched)
+        verdicts.append(
+            Verdict(
+                Action.BLOCK if blocks else Action.FLAG,
+                Reason.UNSCANNABLE_CONTENT,
+                rule.ref,
+                "cannot look for names in an answer that is streamed",
+                "Ask for it without streaming." if blocks else "",
+                entities={"stream": 1},
+                surface=surface.value,
+                shadow=rule.shadow,
+            )
+        )
+    return verdicts
 
 
 def _find(rule: ContentRule, cache: Cache, text: str) -> tuple[Finding, ...]:

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from gateway.config.rule_options import ContentOptions
+from gateway.detectors.overlaps import united
 from gateway.dialects.base import Segment, Surface
 from gateway.exchange import Exchange
+from gateway.policy.reading import Reader
 from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.verdict import Action, Finding, Mode, Reason, RuleRef
 
@@ -59,6 +61,7 @@ class ContentRule(Rule):
         reason: why it acts.
         default_surfaces: what it reads unless `surfaces` says otherwise.
         action: FLAG, REWRITE or BLOCK; may differ by surface (`action_on`).
+        reader: who is awaited for more findings in requests and whole answers, if anybody.
         silent: what it does is no finding: no verdict says so.
         per_call: it is another for each call: `on_call` and `on_answer_to` say which.
     """
@@ -66,6 +69,7 @@ class ContentRule(Rule):
     judges = "both"  # a tunnel holds what they cannot read
     silent: ClassVar[bool] = False
     per_call: bool = False
+    reader: Reader | None = None
     stage: ClassVar[Stage] = Stage.CONTENT
     reason: ClassVar[Reason]
     default_surfaces: ClassVar[frozenset[Surface]]
@@ -89,6 +93,12 @@ class ContentRule(Rule):
     def replacement(self, text: str, finding: Finding) -> str:
         """What stands in the place of a finding that is rewritten."""
         return f"[removed by Portcullis: {self.reason.value}]"
+
+    def combined(
+        self, text: str, findings: Sequence[Finding], read: Sequence[Finding]
+    ) -> Sequence[Finding]:
+        """What its scanner found and what its reader did, as one."""
+        return united([*findings, *read]) if read else findings
 
     def leaves(self, segment: Segment) -> bool:
         """Whether what is found in a segment stays as it is, and is no finding."""

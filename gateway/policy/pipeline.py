@@ -22,6 +22,7 @@ from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
 from gateway.policy.members import Members
 from gateway.policy.message_window import MessageWindow
+from gateway.policy.reading import ask
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
 from gateway.state.store import Admission, Refusal, Store, StoreError
@@ -171,14 +172,15 @@ class Pipeline:
         """The content stage: one pass over what the call holds."""
         call = call_of(exchange)
         content = content.bound(exchange)
-        judged = content.judge(call.segments, self._cache)
+        told = await ask(content, call.segments, self._cache)
+        judged = content.judge(call.segments, self._cache, told)
         if judged.blocking and call.operation != "tool":  # a tool is sent no history
             before = BlockedBefore(exchange, store, self._digest)
             old = await before.among(judged.blocking, call.segments)
             if old:
                 for segment in old:
                     segment.fresh = False
-                judged = content.judge(call.segments, self._cache)
+                judged = content.judge(call.segments, self._cache, told)
             await before.note(judged.blocking, call.segments)
         verdicts = judged.verdicts
         if call.unscannable:

@@ -53,7 +53,11 @@ class WithoutStandIns:
         self.hold = scanner.hold
 
     def find(self, text: str, start: int = 0) -> Sequence[Finding]:
-        return without_stand_ins(text, self._scanner.find(text, start), self._kinds)
+        return self.strip(text, self._scanner.find(text, start))
+
+    def strip(self, text: str, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Of findings in a text those that are no stand-in."""
+        return without_stand_ins(text, findings, self._kinds)
 
 
 class Bound(ContentRule):
@@ -71,6 +75,7 @@ class Bound(ContentRule):
         self.surfaces = rule.surfaces
         self.unscannable = rule.unscannable
         self.scanner = scanner
+        self.reader = rule.reader
         self.rule = rule
         self._action = action
 
@@ -79,6 +84,14 @@ class Bound(ContentRule):
 
     def replacement(self, text: str, finding: Finding) -> str:
         return self.rule.replacement(text, finding)
+
+    def combined(
+        self, text: str, findings: Sequence[Finding], read: Sequence[Finding]
+    ) -> Sequence[Finding]:
+        together = self.rule.combined(text, findings, read)
+        if read and isinstance(self.scanner, WithoutStandIns):
+            return self.scanner.strip(text, together)  # a model may take a stand-in for a name
+        return together
 
     def describe(self, entities: Mapping[str, int]) -> str:
         return self.rule.describe(entities)
@@ -122,6 +135,7 @@ class PuttingBack(Bound):
     ) -> None:
         self._stand_ins = pseudonyms.scanner()
         super().__init__(rule, self._stand_ins, Action.REWRITE)
+        self.reader = None
         self.surfaces = surfaces
         self.unscannable = "allow"
         self._pseudonyms = pseudonyms

@@ -15,14 +15,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from gateway.config.ner import Ner
 from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Call, DeclaredTool, ToolCall, Usage
 from gateway.exchange import Exchange
+from gateway.policy.reading import NoReader, Reader
 from gateway.state.store import Claim, Level, Refusal
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 
 if TYPE_CHECKING:
     from gateway.upstream.prices import Prices
+
+
+def _nobody(ner: Ner) -> Reader:
+    return NoReader(ner.version)
 
 
 class Stage(IntEnum):
@@ -42,12 +48,13 @@ class Workshop:
     """What rules are built with: shared machinery, made once by `policy/compile.py`.
 
     `scope_key` digests scope values for state keys, so that a store holds no user names;
-    `pseudonym_key` makes stand-ins.
+    `pseudonym_key` makes stand-ins; `reader_of` gives the reader of a model of names.
     """
 
     prices: Prices
     scope_key: bytes
     pseudonym_key: bytes
+    reader_of: Callable[[Ner], Reader] = _nobody
 
 
 class Rule:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
+from gateway.config.ner import Ner
 from gateway.config.recognizers import Registry
 from gateway.config.rule_options import ContentOptions
 from gateway.detectors import presidio
@@ -90,7 +91,7 @@ _Registry = Annotated[
 class PiiOptions(ContentOptions):
     """Keys of a `pii` rule. `threshold` is the least score of a finding, 0 to 1; with `context`,
     words before a weak match raise its score. `recognizers` are the operator's own; all that they
-    find belongs to `entities` where that is left out.
+    find belongs to `entities` where that is left out. `ner` names a model that looks for names.
 
     The keys behind them belong to `action: pseudonymize`: what stand-ins look like, for whom they
     stay the same, where they are put back and for which tools they are not, and what happens to
@@ -100,6 +101,7 @@ class PiiOptions(ContentOptions):
     kind: Literal["pii"]
     recognizers: _Registry | None = None  # before `entities`, which may name what it finds
     entities: tuple[_Entity, ...] = Field(default=DEFAULT_ENTITIES, min_length=1)
+    ner: Ner | None = None
     action: Literal["flag", "redact", "pseudonymize", "block"] = "redact"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
     context: bool = True
@@ -162,6 +164,11 @@ class PiiRule(ContentRule):
         self.scanner = presidio.scanner(
             frozenset(options.wanted), options.threshold, options.context, options.own
         )
+        self._least = options.threshold or 0.0
+        named: tuple[str, ...] = ()
+        if options.ner is not None:
+            self.reader = self.workshop.reader_of(options.ner)
+            named = options.ner.entities
         self.per_call = options.action == "pseudonymize"
         if self.per_call:
             self._plausible = options.stand_ins == "plausible"
@@ -169,7 +176,7 @@ class PiiRule(ContentRule):
             self._leak = _ACTIONS[options.on_leak]
             self._spares = Names(options.restore_except).has if options.restore_except else None
             self._restored = frozenset().union(*(_RESTORED[name] for name in options.restore))
-            kinds = frozenset((name, self._plausible) for name in options.wanted)
+            kinds = frozenset((name, self._plausible) for name in (*options.wanted, *named))
             self._new = WithoutStandIns(self.scanner, kinds)
 
     def on_call(self, exchange: Exchange) -> ContentRule:
@@ -188,6 +195,12 @@ class PiiRule(ContentRule):
 
     def action_on(self, surface: Surface) -> Action:
         return self._action
+
+    def combined(
+        self, text: str, findings: Sequence[Finding], read: Sequence[Finding]
+    ) -> Sequence[Finding]:
+        least = self._least
+        return super().combined(text, findings, [f for f in read if f.score >= least])
 
     def replacement(self, text: str, finding: Finding) -> str:
         return f"<{finding.entity}>"
