@@ -42,6 +42,7 @@ class GeminiBatch(BatchCall):
         self.own, self.own_unscannable = reader.segments, reader.unscannable
         self.take(self._members)
         self.model = path.model
+        self.names_model = not self._members  # of requests in a file only the path tells
 
     def _read(self, reader: PartReader, node: dict[str, Any], place: str) -> None:
         for name, spelled in reader.names(node, place.rstrip(".")).items():

@@ -43,7 +43,9 @@ AMBIGUOUS = "\0"
 """Stands for the name of a tool, where a path may be that of two; no tool is named so."""
 
 _PATHS = frozenset({"x-original-url", "x-rewrite-url"})
-_OVERRIDES = _PATHS | {"x-http-method-override", "x-http-method", "x-method-override"}
+_HYPHENED = _PATHS | {"x-http-method-override", "x-http-method", "x-method-override"}
+_OVERRIDES = _HYPHENED | {name.replace("-", "_") for name in _HYPHENED}
+"""With underscores too: to servers behind CGI or WSGI both are one header."""
 _CONTENT_TYPE = frozenset({"content-type"})
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -120,7 +122,7 @@ def check_overrides(request: Request) -> None:
     """
     if request.headers.has_any(_OVERRIDES):
         for name, value in request.headers.all(_OVERRIDES):
-            if name in _PATHS or value.strip().upper() != request.method.upper():
+            if name.replace("_", "-") in _PATHS or value.strip().upper() != request.method.upper():
                 raise _overridden(f"the header {name}")
 
 

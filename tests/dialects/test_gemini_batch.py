@@ -78,6 +78,7 @@ def test_what_stands_beside_the_requests_is_read_and_a_file_is_out_of_sight() ->
     assert [(item.what, item.place) for item in call.unscannable] == [
         ("file", "batch.inputConfig.fileName")
     ]
+    assert call.names_model  # of requests in a file only the path tells
     metadata = ask(batch({"requests": [{**said("a"), "metadata": {"k": "v"}}, "odd"]}))
     assert {"v", "k", "odd"} <= set(texts(metadata))
 

@@ -74,6 +74,8 @@ def test_a_path_that_may_be_two_tools_is_refused() -> None:
     [
         ("X-HTTP-Method-Override", "DELETE"),
         ("x-http-method", "put"),
+        ("X_HTTP_Method_Override", "DELETE"),
+        ("x_original_url", "/notes"),
         ("X-Method-Override", "PATCH"),
         ("X-Original-URL", "/notes"),
         ("X-Rewrite-URL", "/admin"),

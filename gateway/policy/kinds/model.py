@@ -20,7 +20,8 @@ Value = bool | int | float | str
 
 # What the other parts lean on: forcing one of these would change what was judged or counted.
 _NOT_FORCED = frozenset(
-    {"model", "models", "messages", "input", "instructions", "system", "tools", "stream", "n"}
+    {"model", "models", "fallbacks", "messages", "input", "instructions", "system", "tools"}
+    | {"stream", "n"}
     | {"max_tokens", "max_completion_tokens", "max_output_tokens"}
     | {"contents", "systemInstruction", "generationConfig", "cachedContent", "toolConfig"}
     | {"system_instruction", "generation_config", "cached_content", "tool_config"}
@@ -41,6 +42,9 @@ _HAVE_FIELD = {
     "top_k": frozenset({"anthropic_messages", "ollama", "gemini"}),
     "inference_geo": frozenset({"anthropic_messages"}),
 }
+
+_OTHERS = ("models", "fallbacks")
+"""Fields that name further models."""
 
 
 class ModelOptions(RuleOptions):
@@ -147,8 +151,13 @@ class ModelRule(Rule):
 
 
 def _fallbacks(call: Call) -> list[str]:
-    """Other models that the request lets the upstream choose (`models`, as OpenRouter has it)."""
-    listed_models = call.get_field("models")
-    if not isinstance(listed_models, list):
-        return []
-    return [name for name in listed_models if isinstance(name, str)]
+    """Other models that the request lets the upstream choose: `models` as OpenRouter has it,
+    `fallbacks` as LiteLLM has it, names or objects with a `model`."""
+    found: list[str] = []
+    for field in _OTHERS:
+        listed_models = call.get_field(field)
+        for entry in listed_models if isinstance(listed_models, list) else ():
+            name = entry.get("model") if isinstance(entry, dict) else entry
+            if isinstance(name, str):
+                found.append(name)
+    return found

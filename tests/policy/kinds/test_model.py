@@ -51,9 +51,11 @@ def test_an_empty_allow_list_allows_nothing() -> None:
     assert judge(make_call(), allow=[])[0].action is Action.BLOCK
 
 
-def test_fallback_models_are_models_too() -> None:
+@pytest.mark.parametrize("field", ["models", "fallbacks"])
+@pytest.mark.parametrize("other", ["o3", {"model": "o3"}])
+def test_fallback_models_are_models_too(field: str, other: object) -> None:
     call = make_call(model="gpt-4o")
-    call.document.root["models"] = ["gpt-4o-mini", "o3"]
+    call.document.root[field] = ["gpt-4o-mini", other]
     assert judge(call, allow=["gpt-*"])[0].reason is Reason.MODEL_DENIED
 
 
