@@ -141,7 +141,7 @@ class _ModelProcess:
 
     def start(self) -> None:
         """Start the task, and with it the process."""
-        if self._task is None and not self._closed:
+        if (self._task is None or self._task.done()) and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def close(self) -> None:

@@ -52,6 +52,9 @@ class Pipeline:
     Args:
         cache: findings in texts that were scanned before.
         digest: keyed digest of a text, for the record and for what was blocked before.
+
+    Attributes:
+        reads: whether a rule has a reader (`policy/reading.py`).
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Pipeline:
         self._digest = digest
         self._calls = [rule for rule in self.rules if rule.judges != "tunnels"]
         self._tunnels = [rule for rule in self.rules if rule.judges != "calls"]
+        self.reads = any(isinstance(r, ContentRule) and r.reader is not None for r in self._calls)
         self._conditional = [rule for rule in self._calls if rule.when is not None]
         self._all = _Plan(self._calls)
         self._plans: dict[frozenset[Rule], _Plan] = {}
@@ -172,7 +176,7 @@ class Pipeline:
         """The content stage: one pass over what the call holds."""
         call = call_of(exchange)
         content = content.bound(exchange)
-        told = await ask(content, call.segments, self._cache)
+        told = await ask(content, call.segments, self._cache) if content.reads else None
         judged = content.judge(call.segments, self._cache, told)
         if judged.blocking and call.operation != "tool":  # a tool is sent no history
             before = BlockedBefore(exchange, store, self._digest)

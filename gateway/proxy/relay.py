@@ -88,7 +88,8 @@ class Relay:
                 settle_type(reply.headers)
             decoded = self._decode(exchange, reply, encoding, guard)
             if decoded is not None:
-                await guard.read(decoded)
+                if pipeline.reads:
+                    await guard.read(decoded)
                 stopped = guard.on_answer(decoded)
                 if stopped is not None:
                     return await self._blocked(exchange, guard, stopped)
@@ -145,10 +146,11 @@ class Relay:
         unpacker = StreamUnpacker(answer.headers.get("content-encoding"))
         if not unpacker.readable:
             return self._pass_encoded(exchange, pipeline, answer)
-        guard = pipeline.guard(exchange)
-        if (stopped := guard.on_stream()) is not None:
-            answer.close()
-            return await self._blocked(exchange, guard, stopped)
+        if pipeline.reads:
+            guard = pipeline.guard(exchange)
+            if (stopped := guard.on_stream()) is not None:
+                answer.close()
+                return await self._blocked(exchange, guard, stopped)
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
