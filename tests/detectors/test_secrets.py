@@ -124,7 +124,9 @@ def test_placeholders_and_plain_texts_pass(text):
     assert SCANNER.find(text) == ()
 
 
-BITS = st.sampled_from([*KNOWN.values(), " ", "\n", "key: ", '"', "x", "é", "-----"])
+BITS = st.sampled_from(
+    [*KNOWN.values(), 'public_key = "', "csrf", " ", "\n", "key: ", '"', "x", "é", "-----"]
+)
 
 
 @given(st.lists(BITS, max_size=6).map("".join), st.lists(st.integers(0, 300), max_size=6))
