@@ -60,8 +60,11 @@ BROUGHT = {
     "pydantic_core": "pydantic",
     "phonenumbers": "presidio-analyzer",
     "regex": "presidio-analyzer",
+    "spacy": "presidio-analyzer",
     "tldextract": "presidio-analyzer",
 }
+OPTIONAL = {"gateway.detectors.names_process": {"optimum", "transformers"}}
+"""What an operator installs who wants it, by the module that asks for it: docs/kinds/pii.md, `ner`."""
 
 
 def test_what_the_gateway_imports_is_asked_for() -> None:
