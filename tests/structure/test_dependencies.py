@@ -64,7 +64,7 @@ BROUGHT = {
     "tldextract": "presidio-analyzer",
 }
 OPTIONAL = {"gateway.detectors.names_process": {"optimum", "transformers"}}
-"""What an operator installs who wants it, by the module that asks for it: docs/kinds/pii.md, `ner`."""
+"""What an operator installs who wants it (`ner`), by the module that asks for it."""
 
 
 def test_what_the_gateway_imports_is_asked_for() -> None:
@@ -74,7 +74,8 @@ def test_what_the_gateway_imports_is_asked_for() -> None:
     for source in sources():
         if within(source.module, "gateway.demo", "gateway.cli.demo"):
             continue  # its agent is built on an SDK that comes with the extra `demo`
-        for package in {name.partition(".")[0] for name in imports(source)}:
+        optional = OPTIONAL.get(source.module, set())
+        for package in {name.partition(".")[0] for name in imports(source)} - optional:
             if package not in sys.stdlib_module_names and package != "gateway":
                 found = {plain(name) for name in owners.get(package, ())}
                 found.add(BROUGHT.get(package, ""))
