@@ -56,7 +56,9 @@ from gateway.proxy.sessions import Sessions
 from gateway.proxy.tunnel import Tunnels
 from gateway.proxy.upgrade import Upgrades
 from gateway.sockets import bound, listen
-from gateway.state.open import open_store
+from gateway.state.open import open_store, shown_url
+from gateway.state.redis_url import is_redis
+from gateway.state.same_key import check_same_key
 from gateway.state.store import StoreError
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
@@ -90,7 +92,8 @@ def serve(settings: Settings, flags: Mapping[str, str | None], announce: Announc
     """
     set_up()
     check_settings(settings)
-    load_master_key(settings.master_key, make=True)
+    shared = is_redis(settings.state)
+    load_master_key(settings.master_key, make=not shared, shared=shared)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, flags, announce))
 
@@ -228,6 +231,8 @@ async def build(
     """
     store = open_store(settings.state, time.time)
     await store.open()
+    if is_redis(settings.state):
+        await check_same_key(store, derive(master, "same-key"))
     folder = await asyncio.to_thread(settings.audit.resolve)
     metrics = Metrics()
     cache = ScanCache(derive(master, "scan-cache"))
@@ -246,7 +251,7 @@ async def build(
         StoreHeads(store, Seal(audit_key), str(folder)),
         digest=digest,
         name=f"worker-{number}",
-        state=settings.state,
+        state=shown_url(settings.state),
     )
     metrics.watch_audit(audit)
 

@@ -254,7 +254,7 @@ def check_settings(settings: Settings) -> None:
     if settings.state.startswith("memory:") and settings.workers > 1:
         problem = (
             f"--state {settings.state} is one process's own, and --workers {settings.workers} "
-            "asks for more: use --state sqlite:///PATH"
+            "asks for more: use --state sqlite:///PATH or redis://..."
         )
         raise ConfigError([problem])
 

@@ -17,6 +17,12 @@ from gateway.errors import ConfigError
 LENGTH = 32
 """Bytes of the master key and of each derived one."""
 
+_SHARE = (
+    ". Gateways that share a Redis need the same master key: make one with "
+    "`head -c 32 /dev/urandom | base64`, give its file mode 0600, and name it on every machine "
+    "by PORTCULLIS_MASTER_KEY_FILE"
+)
+
 
 def derive(master: bytes, purpose: str) -> bytes:
     """The key for one purpose (`audit`, `session`, `scope` ...), 32 bytes."""
@@ -29,12 +35,13 @@ def derive(master: bytes, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=LENGTH, salt=None, info=info).derive(master)
 
 
-def load_master_key(path: Path, *, make: bool = False) -> bytes:
+def load_master_key(path: Path, *, make: bool = False, shared: bool = False) -> bytes:
     """Read a master key: base64 of at least 32 bytes, or those bytes themselves.
 
     Args:
         make: write a new one (mode 0600) where there is none. Two processes that do so at the
             same time end up with the same key.
+        shared: several gateways need the same one; said where it is missing.
 
     Raises:
         ConfigError: the file is missing, cannot be read or is no key. Never shows what is in it.
@@ -44,7 +51,8 @@ def load_master_key(path: Path, *, make: bool = False) -> bytes:
             _make(path)
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError([f"master key {path}: {error.strerror or error}"]) from None
+        advice = _SHARE if shared and isinstance(error, FileNotFoundError) else ""
+        raise ConfigError([f"master key {path}: {error.strerror or error}{advice}"]) from None
     key = _decode(content)
     if len(key) < LENGTH:
         raise ConfigError([f"master key {path}: expected base64 of at least {LENGTH} bytes"])

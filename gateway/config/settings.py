@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.config.packaged import starter_policy
 from gateway.errors import ConfigError
+from gateway.state.redis_url import FORMS, is_redis, parse_redis_url
 
 IMAGE_FOLDER = Path("/var/lib/portcullis")
 """Made by the image; used wherever it may be written to."""
@@ -89,7 +90,7 @@ FLAGS = (
     Flag("listen", "HOST:PORT", "where agents call (default 127.0.0.1:8484)"),
     Flag("probes", "HOST:PORT", "metrics and health (default 127.0.0.1:9484)"),
     Flag("admin", "ADDRESS", "HOST:PORT, unix:PATH or off (default 127.0.0.1:9485)"),
-    Flag("state", "URL", "sqlite:///PATH or memory:// (default: in the state folder)"),
+    Flag("state", "URL", "sqlite:///PATH, redis://... or memory:// (default: in the state folder)"),
     Flag("audit", "DIR", "where the audit log is written (default: in the state folder)"),
     Flag("workers", "N", "worker processes (default 1)"),
 )
@@ -193,9 +194,17 @@ class _Reader:
         text = self.text("state", default)
         if text == "memory://" or re.match(r"sqlite:///.", text):
             return text
-        # No value: a store's address may hold a password.
-        self._wrong("state", "this version keeps state in sqlite:///PATH or memory://")
-        return default
+        if not is_redis(text):
+            # No value: a store's address may hold a password.
+            self._wrong("state", f"state is kept in sqlite:///PATH, memory://, {FORMS}")
+            return default
+        try:
+            parse_redis_url(text, self._variables)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._wrong("state", problem.removeprefix("state: "))
+            return default
+        return text
 
     def workers(self) -> int:
         text = self.text("workers", "1")

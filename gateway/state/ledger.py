@@ -73,7 +73,7 @@ def check_claims(claims: Sequence[Claim]) -> None:
         most = _LARGEST[claim.refill is not None]
         if not 0 <= claim.amount <= most or not 0 <= claim.limit <= most:
             raise ValueError(f"claim {claim.key}: amount or limit is not between 0 and {most}")
-        if claim.refill is not None and not (0 < claim.refill[0] <= most and claim.refill[1] > 0):
+        if claim.refill is not None and not all(0 < number <= most for number in claim.refill):
             raise ValueError(f"claim {claim.key}: a bucket gains at least 1 in at least 1 second")
 
 

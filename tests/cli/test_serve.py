@@ -96,7 +96,8 @@ def test_whatever_a_policy_file_holds_there_is_no_traceback(
         (["--workers", "none"], "--workers: expected a number"),
         (["--listen", "8484"], "--listen: expected HOST:PORT"),
         (["--probes", "a b:1"], "--probes: expected HOST:PORT"),
-        (["--state", "redis://x"], "--state: this version keeps state in"),
+        (["--state", "postgres://u:p@x"], "--state: state is kept in"),
+        (["--state", "redis+sentinel://x"], "--state: redis+sentinel:// needs the name"),
         (["--state", "memory://", "--workers", "2"], "use --state sqlite:///PATH"),
     ],
 )

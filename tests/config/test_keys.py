@@ -47,6 +47,8 @@ def test_many_that_start_at_once_share_one_key(tmp_path: Path) -> None:
 def test_a_missing_key_is_an_error_where_none_may_be_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_master_key(tmp_path / "k")
+    with pytest.raises(ConfigError, match="on every machine by PORTCULLIS_MASTER_KEY_FILE"):
+        load_master_key(tmp_path / "k", shared=True)
 
 
 def test_base64_and_raw_bytes_are_read_and_short_ones_refused(tmp_path: Path) -> None:

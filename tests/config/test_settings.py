@@ -50,13 +50,20 @@ def test_admin_may_be_a_socket_or_off() -> None:
 def test_all_problems_are_named_as_they_were_given() -> None:
     with pytest.raises(ConfigError) as caught:
         read_settings(
-            {"listen": "8484", "workers": "0", "state": "redis://:hunter2@host"},
+            {"listen": "8484", "workers": "0", "state": "redis://:hunter2@ho st"},
             {"PORTCULLIS_PROBES": "x:99999", "PORTCULLIS_ALLOW_ANONYMOUS": "maybe"},
         )
     text = str(caught.value)
     for name in ("--listen", "--workers", "--state", "PORTCULLIS_PROBES", "_ALLOW_ANONYMOUS"):
         assert name in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:pw@host", "rediss+sentinel://a,b:1/main", "redis+cluster://a,b", "memory://"]
+)
+def test_state_may_be_shared(url: str) -> None:
+    assert read_settings({"state": url}, {}).state == url
 
 
 @pytest.mark.parametrize(

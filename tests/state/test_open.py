@@ -8,7 +8,8 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.state.memory import MemoryStore
-from gateway.state.open import open_store
+from gateway.state.open import open_store, shown_url
+from gateway.state.redis import RedisStore
 from gateway.state.sqlite import SqliteStore
 from tests.state.conformance import Clock
 
@@ -32,9 +33,18 @@ def test_a_file(url: str, path: Path) -> None:
     assert store._path == path
 
 
-def test_redis_is_not_here_yet_and_says_when() -> None:
-    with pytest.raises(ConfigError, match=r"redis comes with version 0\.2\.0"):
-        open_store("redis://user:hidden@localhost", Clock())
+def test_redis_is_told_apart_from_what_is_none() -> None:
+    store = open_store("redis://user:hidden@localhost", Clock(), variables={})
+    assert isinstance(store, RedisStore)
+    assert store._place.password == "hidden"
+    with pytest.raises(ConfigError, match="expected redis://") as caught:
+        open_store("redis://user:hidden@local host", Clock())
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_url_is_shown_without_its_secrets() -> None:
+    assert shown_url("rediss://user:hidden@host/2", {}) == "rediss://host:6379/2"
+    assert shown_url("sqlite:///state.db", {}) == "sqlite:///state.db"
 
 
 @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "postgres://u:hidden@h/db"])

@@ -38,7 +38,7 @@ KNOW_HTTP = (
     "gateway.testing.provider",
 )
 KNOW_PROMETHEUS = ("gateway.telemetry.exposition",)
-KNOW_SQLITE = ("gateway.state",)
+KNOW_STORES = ("gateway.state",)
 STATIONS = frozenset(
     f"gateway.{name}"
     for name in ("proxy", "identity", "policy", "upstream", "state", "audit", "telemetry", "config")
@@ -168,8 +168,13 @@ def test_test_helpers_stay_with_the_tests_and_the_demo() -> None:
 
 @pytest.mark.parametrize(
     ("libraries", "places"),
-    [(HTTP, KNOW_HTTP), (("prometheus_client",), KNOW_PROMETHEUS), (("sqlite3",), KNOW_SQLITE)],
-    ids=["http", "prometheus", "sqlite"],
+    [
+        (HTTP, KNOW_HTTP),
+        (("prometheus_client",), KNOW_PROMETHEUS),
+        (("sqlite3",), KNOW_STORES),
+        (("redis",), KNOW_STORES),
+    ],
+    ids=["http", "prometheus", "sqlite", "redis"],
 )
 def test_a_library_stays_where_it_can_be_exchanged(
     libraries: tuple[str, ...], places: tuple[str, ...]

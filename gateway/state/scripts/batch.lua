@@ -1,0 +1,216 @@
+-- One batch of calls, decided and written in one step: the whole of a round trip.
+--
+-- Rules of this file:
+-- - Everything is read and decided first and written last, the answer before all else. The first
+--   write is one that a server without memory, a replica or a missing permission refuses, so that
+--   a batch is carried out whole or not at all.
+-- - A batch that comes a second time (its answer was lost) gets the answer of the first time. One
+--   that comes after a later batch of its sender was given up by it and does nothing.
+-- - Keys of counters are computed here. All have the hash tag of KEYS, so they lie in its slot.
+--
+-- KEYS: done (of this sender), serial, leases (sorted by expiry), held (what a lease holds)
+-- ARGV: prefix of counters, number of the batch, microseconds of a lease, 1 to report claims,
+--       microseconds of unix time or '' for the server's own, then one call each, as JSON:
+--       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"]
+-- The answer is JSON: [now, [expired ...], [answers ...]]
+
+local DONE_FOR = '300000'  -- milliseconds that an answer is kept
+local SLACK = 60000  -- milliseconds that a counter outlives its end, which itself is checked
+local SWEPT_AT_ONCE = 256
+local LONGEST_LIFE = 100000000000000  -- milliseconds; Redis adds the present time to it
+local WORDS = string.rep('(%d+) ', 7) .. '(%d+)'
+
+local done, serial_key, leases_key, held_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, number, lease_time, reports = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+
+local before = redis.call('GET', done)
+if before then
+  local last, answer = string.match(before, '^(%d+)\n(.*)$')
+  if last == number then return answer end
+  if tonumber(last) > tonumber(number) then
+    return redis.error_reply('PORTCULLIS this batch was given up by its sender')
+  end
+end
+
+local now = tonumber(ARGV[5])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+
+-- --- what is known in this batch ---
+
+local book = {counters = {}, dirty = {}, order = {}}
+
+function book.mark(key)
+  if not book.dirty[key] then
+    book.dirty[key] = true
+    book.order[#book.order + 1] = key
+  end
+end
+
+function book.load(key)
+  local counter = book.counters[key]
+  if counter then return counter end
+  local packed = redis.call('GET', prefix .. key)
+  if not packed then return nil end
+  local used, reserved, at, rest, expires, limit, units, seconds = string.match(packed, WORDS)
+  if not used then error('PORTCULLIS a counter is not what this version writes') end
+  counter = {
+    used = read(used), reserved = read(reserved), at = tonumber(at), rest = tonumber(rest),
+    expires = read(expires), limit = read(limit), units = tonumber(units),
+    seconds = tonumber(seconds),
+  }
+  book.counters[key] = counter
+  if counter.units > 0 and counter.at > now then
+    counter.at = now  -- the clock went back; a refused call must leave that behind, too
+    book.mark(key)
+  end
+  return counter
+end
+
+local serial = tonumber(redis.call('GET', serial_key) or 0)
+local first_serial = serial
+local admitted, ends, over = {}, {}, {}
+
+local function next_serial()
+  serial = serial + 1
+  return string.format('%.0f', serial)
+end
+
+-- What a lease that has not run out holds, as it was asked for, or nil.
+local function held(lease)
+  if over[lease] then return nil end
+  if admitted[lease] then return admitted[lease] end
+  local until_ = ends[lease] or tonumber(redis.call('ZSCORE', leases_key, lease) or 0)
+  if until_ <= now then return nil end
+  return redis.call('HGET', held_key, lease) or nil
+end
+
+local function finish(lease, asked, claims, amounts)
+  over[lease] = true
+  local levels = settle(book, claims, amounts, now)
+  local answer = '[' .. next_serial() .. ',' .. levels
+  if reports then answer = answer .. ',' .. asked end
+  return answer .. ']'
+end
+
+-- --- the calls ---
+
+local calls = {}
+
+function calls.a(call, asked)
+  local lease = call[2]
+  local taken, answer = admit(book, call[3], now)
+  if taken then admitted[lease], ends[lease] = asked, now + lease_time end
+  return '[' .. next_serial() .. ',' .. answer .. ']'
+end
+
+function calls.s(call)
+  local lease, amounts = call[2], call[3]
+  local asked = held(lease)
+  if not asked then return '[]' end
+  local claims = cjson.decode(asked)[3]
+  if #claims ~= #amounts then return '[' .. #claims .. ']' end
+  return finish(lease, asked, claims, amounts)
+end
+
+-- Give back all that an admission took whose caller has gone.
+function calls.u(call)
+  local asked = held(call[2])
+  if not asked then return '[]' end
+  local claims, nothing = cjson.decode(asked)[3], {}
+  for i = 1, #claims do nothing[i] = 0 end
+  return finish(call[2], asked, claims, nothing)
+end
+
+function calls.r(call)
+  for _, lease in ipairs(call[2]) do
+    if held(lease) then ends[lease] = now + lease_time end
+  end
+  return '[]'
+end
+
+function calls.p(call)
+  local counter = book.load(call[2])
+  if not counter or forgotten(counter, now) then return 'null' end
+  if counter.units > 0 then refill(counter, now) end
+  return level(counter)
+end
+
+-- Do every kind of write once, so that what is forbidden is known before it matters.
+local trying = false
+function calls.t()
+  trying = true
+  return '[]'
+end
+
+-- --- leases that ran out, then the calls ---
+
+local expired, answers = {}, {}
+local late = redis.call(
+  'ZRANGEBYSCORE', leases_key, '-inf', string.format('%.0f', now), 'LIMIT', '0', SWEPT_AT_ONCE)
+for _, lease in ipairs(late) do
+  local asked = redis.call('HGET', held_key, lease)
+  over[lease] = true
+  if asked then
+    expired[#expired + 1] = finish(lease, asked, cjson.decode(asked)[3], nil)
+  end
+end
+for i = 6, #ARGV do
+  local call = cjson.decode(ARGV[i])
+  answers[#answers + 1] = calls[call[1]](call, ARGV[i])
+end
+local answer = '[' .. string.format('%.0f', now) .. ',[' .. table.concat(expired, ',') .. '],['
+  .. table.concat(answers, ',') .. ']]'
+
+-- --- writing ---
+
+local function write_counter(key)
+  local counter = book.counters[key]
+  local life
+  if counter.expires ~= 0 and sign(counter.reserved) == 0 then
+    if not more(counter.expires, now) then
+      redis.call('DEL', prefix .. key)
+      return
+    end
+    life = add(ceildiv(sub(counter.expires, now), 1000), SLACK)
+  end
+  local packed = table.concat({
+    text(least(WIDEST, counter.used)), text(least(WIDEST, counter.reserved)), text(counter.at),
+    text(counter.rest), text(least(WIDEST, counter.expires)), text(counter.limit),
+    text(counter.units), text(counter.seconds),
+  }, ' ')
+  if life then
+    redis.call('SET', prefix .. key, packed, 'PX', text(least(LONGEST_LIFE, life)))
+  else
+    redis.call('SET', prefix .. key, packed)
+  end
+end
+
+local some = serial ~= first_serial or next(ends) ~= nil or #book.order > 0 or #late > 0 or trying
+if not some then return answer end
+redis.call('SET', done, number .. '\n' .. answer, 'PX', DONE_FOR)
+if serial ~= first_serial then redis.call('SET', serial_key, string.format('%.0f', serial)) end
+if trying then
+  redis.call('SET', prefix .. '?', '', 'PX', SLACK)
+  redis.call('DEL', prefix .. '?')
+  redis.call('HSET', held_key, '?', '')
+  redis.call('HDEL', held_key, '?')
+  redis.call('ZADD', leases_key, '0', '?')
+  redis.call('ZREM', leases_key, '?')
+end
+for _, key in ipairs(book.order) do write_counter(key) end
+for lease, until_ in pairs(ends) do
+  if not over[lease] then
+    if admitted[lease] then redis.call('HSET', held_key, lease, admitted[lease]) end
+    redis.call('ZADD', leases_key, string.format('%.0f', until_), lease)
+  end
+end
+for lease in pairs(over) do
+  if not admitted[lease] then
+    redis.call('ZREM', leases_key, lease)
+    redis.call('HDEL', held_key, lease)
+  end
+end
+return answer
