@@ -33,6 +33,7 @@ class CacheCounts(Protocol):
     hits: int
     misses: int
     evictions: int
+    size: int
 
 
 class OpenCount(Protocol):
@@ -178,6 +179,9 @@ class Declared:
         self.cache_evictions = self._counter(
             "portcullis_scan_cache_evictions_total", "Findings that made room for others."
         )
+        self.cache_size = self._gauge(
+            "portcullis_scan_cache_bytes", "What the scan caches of all workers take, about."
+        )
 
     def _usage(self) -> None:
         self.tokens = self._counter(
@@ -311,6 +315,7 @@ class Metrics(Declared):
             self.cache_hits.show((), self._cache.hits)
             self.cache_misses.show((), self._cache.misses)
             self.cache_evictions.show((), self._cache.evictions)
+            self.cache_size.set(self._cache.size)
         if self._audit is not None:
             self._show_audit(self._audit)
         return {"worker": self._worker, "series": self.families.snapshot()}

@@ -34,7 +34,7 @@ class Audit:
 
 
 class Cache:
-    hits, misses, evictions = 7, 8, 9
+    hits, misses, evictions, size = 7, 8, 9, 10
 
 
 def full():
@@ -118,6 +118,7 @@ def test_workers_are_one_scrape():
     assert values(text, "portcullis_audit_healthy") == {(): 0}
     assert values(text, "portcullis_audit_head_sequence")[("chain", "worker-0-x"),] == 11
     assert values(text, "portcullis_scan_cache_hits_total") == {(): 14}
+    assert values(text, "portcullis_scan_cache_bytes") == {(): 20}
     assert values(text, "portcullis_audit_lost_total") == {(): 6}
 
 
