@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,8 +82,13 @@ def test_another_master_key_is_refused_and_none_is_made(
     tmp_path: Path, redis_server: LocalRedis
 ) -> None:
     rules = policy("http://127.0.0.1:9", {"kind": "loop", "repeats": 5})
-    with gateway(tmp_path, rules, redis_server, b"k" * 32, "one"):
+    with gateway(tmp_path, rules, redis_server, b"k" * 32, "one") as one:
         pass
+    assert _verify(one, "--state", one.state) == (0, "")
+    code, said = _verify(one)
+    assert code == 2
+    assert "name that with --state" in said
+    assert "hidden-word" not in said
     with pytest.raises(RuntimeError, match="another master key"):
         gateway(tmp_path, rules, redis_server, b"x" * 32, "other").start()
     without = gateway(tmp_path, rules, redis_server, b"", "without")
@@ -89,6 +96,15 @@ def test_another_master_key_is_refused_and_none_is_made(
     with pytest.raises(RuntimeError, match="need the same master key"):
         without.start()
     assert not (without.folder / "master.key").exists()
+
+
+def _verify(gateway: RunningGateway, *flags: str) -> tuple[int, str]:
+    """The exit code of `audit verify`, and what it said where that was not 0."""
+    command = [sys.executable, "-m", "gateway", "audit", "verify", "--audit", str(gateway.audit)]
+    done = subprocess.run(
+        [*command, *flags], env=gateway.environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr if done.returncode else ""
 
 
 async def _to_both(one: str, other: str, body: bytes) -> list[Got]:
