@@ -177,13 +177,15 @@ class ContentRules:
         """These rules as they hold for the request of one call."""
         if not self.per_call:
             return self
-        return ContentRules(rule.on_call(exchange) for rule in self.rules)
+        rules = (rule.on_call(exchange) if rule.per_call else rule for rule in self.rules)
+        return ContentRules(rules)
 
     def bound_to_answer(self, exchange: Exchange) -> ContentRules:
         """These rules as they hold for the answer of one call."""
         if not self.per_call:
             return self
-        return ContentRules(one for rule in self.rules for one in rule.on_answer_to(exchange))
+        bound = (rule.on_answer_to(exchange) if rule.per_call else (rule,) for rule in self.rules)
+        return ContentRules(one for some in bound for one in some)
 
     def on(self, surface: Surface) -> tuple[ContentRule, ...]:
         """The rules that watch a surface, in their order."""

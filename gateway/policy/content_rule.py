@@ -105,11 +105,11 @@ class ContentRule(Rule):
         return False
 
     def on_call(self, exchange: Exchange) -> ContentRule:
-        """This rule as it holds for the request of one call."""
+        """This rule as it holds for the request of one call; asked only where it is `per_call`."""
         return self
 
     def on_answer_to(self, exchange: Exchange) -> Sequence[ContentRule]:
-        """This rule as it holds for the answer of one call."""
+        """This rule as it holds for the answer of one call; asked only where it is `per_call`."""
         return (self,)
 
     def describe(self, entities: Mapping[str, int]) -> str:

@@ -201,6 +201,16 @@ def test_a_tool_upstream_gets_the_real_value(provider: str) -> None:
     assert talk.exchange.action is Action.FLAG
 
 
+@pytest.mark.parametrize("action", ["flag", "redact", "block"])
+def test_another_rule_of_the_kind_stands_beside_it(action: str) -> None:
+    other = {"kind": "pii", "id": "ssn", "entities": ["US_SSN"], "action": action}
+    talk = Conversation(rule(entities=["EMAIL_ADDRESS"]), other)
+    said = stand_in_of(talk.ask(user(JANE)))
+    assert talk.answer(content=f"Ask {said}.")["content"] == f"Ask {JANE}."
+    if action == "redact":
+        assert "<US_SSN>" in talk.ask(user("536-22-8765"))["messages"][0]["content"]
+
+
 def test_shadow_changes_nothing() -> None:
     talk = Conversation(rule(mode="shadow"))
     assert talk.ask(user(JANE))["messages"][0]["content"] == JANE
