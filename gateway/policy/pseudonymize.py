@@ -18,7 +18,7 @@ from gateway.config.rule_options import ContentOptions
 from gateway.dialects.base import Segment, Surface
 from gateway.exchange import Exchange
 from gateway.policy.content_rule import ContentRule, Scanner
-from gateway.policy.pseudonyms import Pseudonyms, without_stand_ins
+from gateway.policy.pseudonyms import Kind, Pseudonyms, StandInScanner, without_stand_ins
 from gateway.verdict import Action, Finding, Reason
 
 TOOLS = frozenset({"mcp", "http"})
@@ -45,7 +45,7 @@ def pseudonyms_of(exchange: Exchange) -> Pseudonyms:
 class WithoutStandIns:
     """A scanner's findings, but for what is a stand-in already."""
 
-    def __init__(self, scanner: Scanner, kinds: frozenset[tuple[str, bool]]) -> None:
+    def __init__(self, scanner: Scanner, kinds: frozenset[Kind]) -> None:
         self._scanner = scanner
         self._kinds = kinds
         self.version = f"{scanner.version}:not-stand-ins:{sorted(kinds)}"
@@ -121,8 +121,8 @@ class PuttingAway(Bound):
 
 
 class PuttingBack(Bound):
-    """In the answer: the value for each stand-in that this call knows. It says nothing of what it
-    finds: that a value came back is no finding."""
+    """In the answer: the value for each stand-in of the rule's own kinds that this call knows. It
+    says nothing of what it finds: that a value came back is no finding."""
 
     silent: ClassVar[bool] = True
 
@@ -130,11 +130,12 @@ class PuttingBack(Bound):
         self,
         rule: ContentRule,
         pseudonyms: Pseudonyms,
+        stand_ins: StandInScanner,
         surfaces: frozenset[Surface],
         spares: Callable[[str], bool] | None,
     ) -> None:
-        self._stand_ins = pseudonyms.scanner()
-        super().__init__(rule, self._stand_ins, Action.REWRITE)
+        super().__init__(rule, stand_ins, Action.REWRITE)
+        self._stand_ins = stand_ins
         self.reader = None
         self.surfaces = surfaces
         self.unscannable = "allow"

@@ -25,6 +25,9 @@ MOST = 10_000
 Key = tuple[str, str]
 """An entity, and a stand-in's one spelling (`Known.plain`)."""
 
+Kind = tuple[str, bool]
+"""An entity, and whether its stand-ins are plausible ones."""
+
 Entry = tuple[str, bool, str, str]
 """What is kept of a stand-in: its entity, whether it is plausible, its one spelling, the value."""
 
@@ -45,7 +48,7 @@ class Pseudonyms:
     def __init__(self) -> None:
         self.made: dict[tuple[str, str, bool, bytes], str] = {}
         self._values: dict[Key, str] = {}
-        self._kinds: set[tuple[str, bool]] = set()
+        self._kinds: set[Kind] = set()
         self.entries: list[Entry] = []
         self.restored = 0
 
@@ -83,9 +86,10 @@ class Pseudonyms:
 
     # --- in the answer ---
 
-    def scanner(self) -> StandInScanner:
-        """Finds the stand-ins of this call."""
-        return StandInScanner(self._values, forms(frozenset(self._kinds)))
+    def scanner(self, kinds: frozenset[Kind]) -> StandInScanner | None:
+        """Finds the stand-ins of this call that are of these kinds; None where it has none."""
+        ours = kinds.intersection(self._kinds)
+        return StandInScanner(self._values, forms(ours)) if ours else None
 
 
 def _digest(key: bytes, entity: str, value: str, attempt: int) -> bytes:
@@ -120,7 +124,7 @@ class StandInScanner:
 
 
 def without_stand_ins(
-    text: str, findings: Sequence[Finding], kinds: frozenset[tuple[str, bool]]
+    text: str, findings: Sequence[Finding], kinds: frozenset[Kind]
 ) -> Sequence[Finding]:
     """Findings that do not touch anything that looks like a stand-in of these kinds."""
     if not findings:

@@ -107,7 +107,7 @@ def test_an_aws_key_id_is_base32() -> None:
 
 
 def test_a_pypi_token_is_a_macaroon_with_a_signature() -> None:
-    packets = b"\x02\x01\x08pypi.org\x02\x02id\x00\x00"
+    packets = b"\x02\x01\x0bexample.org\x02\x02id\x00\x00"
     whole = base64.urlsafe_b64encode(packets + b"\x06\x20" + bytes(range(32))).decode().rstrip("=")
     assert PROOFS["macaroon"](f"pypi-{whole}")
     assert not PROOFS["macaroon"](f"pypi-{whole[:-8]}")

@@ -201,6 +201,22 @@ def test_a_tool_upstream_gets_the_real_value(provider: str) -> None:
     assert talk.exchange.action is Action.FLAG
 
 
+def test_each_rule_puts_back_what_is_its_own() -> None:
+    """What one rule keeps from a tool another must not give it."""
+    addresses = rule(entities=["EMAIL_ADDRESS"], restore_except=["web_*"])
+    cards = rule(entities=["CREDIT_CARD"], id="cards", stand_ins="plausible")
+    talk = Conversation(addresses, cards)
+    sent = talk.ask(user(f"{JANE}, {CARD}"))["messages"][0]["content"]
+    said, card = sent.split(", ")
+    function = {"name": "web_search", "arguments": json.dumps({"q": f"{said} {card}"})}
+    call = {"id": "t", "type": "function", "function": function}
+    got = talk.answer(content=f"{said} {card}", tool_calls=[call])
+    assert got["content"] == f"{JANE} {CARD}"
+    assert json.loads(got["tool_calls"][0]["function"]["arguments"]) == {"q": f"{said} {CARD}"}
+    assert talk.exchange.pseudonyms is not None
+    assert talk.exchange.pseudonyms.restored == 3
+
+
 @pytest.mark.parametrize("action", ["flag", "redact", "block"])
 def test_another_rule_of_the_kind_stands_beside_it(action: str) -> None:
     other = {"kind": "pii", "id": "ssn", "entities": ["US_SSN"], "action": action}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.policy import pseudonyms
-from gateway.policy.pseudonyms import Pseudonyms, TooManyError, without_stand_ins
+from gateway.policy.pseudonyms import Pseudonyms, StandInScanner, TooManyError, without_stand_ins
 from gateway.verdict import Finding
 from tests.detectors.windows import in_pieces
 
@@ -26,8 +26,17 @@ VALUES = st.lists(
 KEY = b"k" * 32
 
 
+KINDS = frozenset((entity, like) for entity in ENTITIES for like in (False, True))
+
+
+def scanner_of(made: Pseudonyms) -> StandInScanner:
+    scanner = made.scanner(KINDS)
+    assert scanner is not None
+    return scanner
+
+
 def put_back(made: Pseudonyms, text: str) -> str:
-    scanner = made.scanner()
+    scanner = scanner_of(made)
     pieces, at = [], 0
     for finding in scanner.find(text):
         pieces += (text[at : finding.start], scanner.value(text[finding.start : finding.end]))
@@ -59,7 +68,7 @@ def test_a_stream_cut_anywhere_is_restored_alike(
 ) -> None:
     made = Pseudonyms()
     text = ", then ".join(made.stand_in(e, v, KEY, plausible=like) for e, like, v in values)
-    scanner = made.scanner()
+    scanner = scanner_of(made)
     assert in_pieces(scanner, text, cuts) == list(scanner.find(text))
 
 
@@ -101,6 +110,15 @@ def test_what_a_session_kept_comes_back_in_a_later_call() -> None:
     later = Pseudonyms()
     later.load(first.entries)
     assert put_back(later, f"It is {said}.") == "It is 536-22-8765."
+
+
+def test_only_stand_ins_of_the_kinds_asked_for_are_found() -> None:
+    made = Pseudonyms()
+    said = made.stand_in("PERSON", "Jane", KEY, plausible=False)
+    scanner = made.scanner(frozenset({("PERSON", False), ("US_SSN", False)}))
+    assert scanner is not None
+    assert [finding.entity for finding in scanner.find(said)] == ["PERSON"]
+    assert made.scanner(frozenset({("US_SSN", False), ("PERSON", True)})) is None
 
 
 def test_a_call_with_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ def test_no_stand_in_is_left_wherever_a_recorded_stream_is_cut(transcript: Trans
     assert pseudonyms
     heard = " ".join(listen(dialect, read(masked)).texts.values())
     assert not any(re.search(rf"\b{word}\b", heard) for word in names(said))
-    back = PuttingBack(away, pseudonyms, BACK, None)
+    stand_ins = pseudonyms.scanner(frozenset({("PERSON", False)}))
+    assert stand_ins is not None
+    back = PuttingBack(away, pseudonyms, stand_ins, BACK, None)
     chance = random.Random(transcript.name)
     for cut in sorted({chance.randrange(1, len(masked)) for _ in range(CUTS)}):
         out = send(dialect, [back], read(masked[:cut], masked[cut:])).out

@@ -176,8 +176,8 @@ class PiiRule(ContentRule):
             self._leak = _ACTIONS[options.on_leak]
             self._spares = Names(options.restore_except).has if options.restore_except else None
             self._restored = frozenset().union(*(_RESTORED[name] for name in options.restore))
-            kinds = frozenset((name, self._plausible) for name in (*options.wanted, *named))
-            self._new = WithoutStandIns(self.scanner, kinds)
+            self._kinds = frozenset((name, self._plausible) for name in (*options.wanted, *named))
+            self._new = WithoutStandIns(self.scanner, self._kinds)
 
     def on_call(self, exchange: Exchange) -> ContentRule:
         if exchange.target is not None and exchange.target.provider in TOOLS:
@@ -189,9 +189,11 @@ class PiiRule(ContentRule):
         if exchange.target is not None and exchange.target.provider in TOOLS:
             return (Bound(self, self.scanner, Action.FLAG),)
         leak = Bound(self, self._new, self._leak)
-        if not exchange.pseudonyms or not self._restored:
+        known = exchange.pseudonyms
+        stand_ins = known.scanner(self._kinds) if known is not None else None
+        if known is None or stand_ins is None or not self._restored:
             return (leak,)
-        return leak, PuttingBack(self, exchange.pseudonyms, self._restored, self._spares)
+        return leak, PuttingBack(self, known, stand_ins, self._restored, self._spares)
 
     def action_on(self, surface: Surface) -> Action:
         return self._action
