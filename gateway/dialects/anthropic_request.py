@@ -10,6 +10,7 @@ from typing import Any
 from gateway.dialects.anthropic_blocks import BlockReader
 from gateway.dialects.anthropic_tools import ToolList
 from gateway.dialects.base import Call, Step, StepKind, Surface
+from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.reading import byte_length, mapping, objects, string
 
@@ -55,7 +56,7 @@ _FORMAT_FIELDS = frozenset(
 _REMINDER = "<system-reminder>"
 
 
-class AnthropicCall(Call):
+class AnthropicCall(JsonCall):
     """See `Call`. `set_max_output` keeps `thinking.budget_tokens` below the new maximum."""
 
     dialect = "anthropic_messages"
@@ -63,11 +64,9 @@ class AnthropicCall(Call):
 
     def __init__(self, document: JsonDocument, operation: str) -> None:
         super().__init__(document)
-        self._document = document
         self.operation = operation
         self.billable = self.readable_answer = operation != "count_tokens"
-        root: dict[str, Any] = document.root
-        self._root = root
+        root = self._root
         self._read_fields()
         reader = BlockReader(document)
         self._messages = objects(root.get("messages"))
@@ -141,9 +140,6 @@ class AnthropicCall(Call):
 
     # --- writing ---
 
-    def encode(self) -> bytes:
-        return self._document.encode()
-
     def set_max_output(self, tokens: int) -> None:
         if self.operation == "count_tokens":
             return
@@ -157,15 +153,6 @@ class AnthropicCall(Call):
             else:
                 self._root["thinking"] = {"type": "disabled"}
         self._document.touch()
-
-    def force_field(self, path: str, value: Any) -> None:
-        if path not in self._root or self._root[path] != value:
-            self._root[path] = value
-            self._document.touch()
-            self._read_fields()
-
-    def get_field(self, path: str) -> Any:
-        return self._root.get(path)
 
     def remove_tools(self, names: frozenset[str]) -> None:
         gone = self._tools.remove(names)
@@ -181,11 +168,8 @@ class AnthropicCall(Call):
         """All bytes of the body but pictures' data, and what the provider may add to them."""
         if self._unbounded:
             return -1
-        size = len(self._document.raw)
-        if self._document.changed:
-            size = max(size, len(self.encode()))
         return (
-            size
+            self._body_size()
             - self._media_bytes
             + PER_REQUEST
             + PER_IMAGE * self._images

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from gateway.dialects.base import Document, Surface, Unscannable
+from gateway.dialects.no_model_call import NoModelCall
 
-from gateway.dialects.base import Call, Document, Surface, Unscannable
 
-
-class EmptyCall(Call):
+class EmptyCall(NoModelCall):
     """A GET, or a POST without a body. What was made earlier is given back, at no charge.
 
     `results`: what is asked for is not an object of the API's but what work has brought.
@@ -28,18 +27,3 @@ class EmptyCall(Call):
 
     def encode(self) -> bytes:
         return self.document.raw
-
-    def set_max_output(self, tokens: int) -> None:
-        """Nothing is put out anew."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """There are no fields."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """No tools are declared."""
-
-    def input_bound(self) -> int:
-        return len(self.document.raw)
-
-    def input_estimate(self) -> int:
-        return -(-len(self.document.raw) // 4)

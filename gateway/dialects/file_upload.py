@@ -14,6 +14,7 @@ from gateway.dialects.batch import BatchCall, PartDocument
 from gateway.dialects.jsondoc import JsonDocument, parse, parse_object
 from gateway.dialects.jsonlines import Lines
 from gateway.dialects.multipart import Field, Form
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.openai_chat_request import ChatCall
 from gateway.dialects.openai_completions import CompletionsCall
 from gateway.dialects.openai_embeddings import EmbeddingsCall
@@ -201,7 +202,7 @@ class FileUpload(BatchCall):
 _ENVELOPE = frozenset({"body", "url", "method"})
 
 
-class OtherUpload(Call):
+class OtherUpload(NoModelCall):
     """A body that is no form: JSON (a file that is named elsewhere), or one that cannot be read."""
 
     operation = "upload"
@@ -223,21 +224,6 @@ class OtherUpload(Call):
 
     def encode(self) -> bytes:
         return self.document.raw if self._json is None else self._json.encode()
-
-    def set_max_output(self, tokens: int) -> None:
-        """Nothing is put out."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """What is forced into requests for an answer has no place here."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """No tools are declared."""
-
-    def input_bound(self) -> int:
-        return len(self.document.raw)
-
-    def input_estimate(self) -> int:
-        return -(-len(self.document.raw) // 4)
 
 
 def _extension(field: Field) -> str:

@@ -33,6 +33,7 @@ from gateway.dialects.http_tool_pairs import PairsDocument
 from gateway.dialects.http_tool_path import PathTemplate, readings, words_of
 from gateway.dialects.http_tool_stream import FRAMINGS, HttpToolStream
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.paths import plain_path
 from gateway.dialects.reading import byte_length
 from gateway.errors import CallerError
@@ -193,7 +194,7 @@ def _whole(path: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-class HttpToolCall(Call):
+class HttpToolCall(NoModelCall):
     """A call of a tool."""
 
     dialect = "http_tool"
@@ -241,9 +242,6 @@ class HttpToolCall(Call):
         if self.document.raw:
             said["body"] = self._body.view()
         return view_of(said)
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """It declares none."""
 
     def input_bound(self) -> int:
         return byte_length(self.segments)

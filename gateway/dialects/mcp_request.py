@@ -15,12 +15,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from gateway.dialects import jsonrpc, mcp_carrier
-from gateway.dialects.base import Call, Surface, ToolCall
+from gateway.dialects.base import Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument, dumps
 from gateway.dialects.jsonrpc import Kind, Message
 from gateway.dialects.mcp_address import MARK, is_carried, upstream_path
 from gateway.dialects.mcp_headers import RepeatedHeaders
 from gateway.dialects.mcp_reading import McpReader
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.reading import byte_length
 from gateway.errors import CallerError, UpstreamError
 from gateway.message import Headers, Request
@@ -41,7 +42,7 @@ _TOKEN = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 """A session's id as the official servers write it into an address (a UUID)."""
 
 
-class McpCall(Call):
+class McpCall(NoModelCall):
     """A POST with messages, or a request without a body that opens or ends a session's stream.
 
     Attributes:
@@ -198,18 +199,6 @@ class McpCall(Call):
                 "into the policy file, as the upstream's url.",
                 retryable=False,
             )
-
-    def set_max_output(self, tokens: int) -> None:
-        """A server writes no output that tokens could be counted of."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """Messages have no fields of their own: what is forced is a model's."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """A client declares none."""
-
-    def input_bound(self) -> int:
-        return len(self.document.raw)
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4)

@@ -7,7 +7,6 @@ Such a request goes through untouched. A body on it is unscannable, so that a ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gateway.dialects.base import (
     Answer,
@@ -20,6 +19,7 @@ from gateway.dialects.base import (
     Surface,
     Unscannable,
 )
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
 from gateway.dialects.sse import encode
 from gateway.message import Headers, Request
@@ -46,7 +46,7 @@ class Opaque:
         return limit_headers(limits)
 
 
-class OpaqueCall(Call):
+class OpaqueCall(NoModelCall):
     """A body as bytes. Its tokens cannot be bounded, its output cannot be capped."""
 
     dialect = "opaque"
@@ -61,20 +61,8 @@ class OpaqueCall(Call):
     def encode(self) -> bytes:
         return self.document.raw
 
-    def set_max_output(self, tokens: int) -> None:
-        """There is no field to write it into: `unscannable` decides on such a body."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """There is no field to write it into: `unscannable` decides on such a body."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """What tools it declares is not known: `unscannable` decides on such a body."""
-
     def input_bound(self) -> int:
         return -1 if self.document.raw else 0
-
-    def input_estimate(self) -> int:
-        return -(-len(self.document.raw) // 4)
 
 
 class OpaqueAnswer(Answer):

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface, Unscannable
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.dialects.plain_object import PlainObject
 from gateway.dialects.reading import Reader, byte_length
@@ -40,7 +41,7 @@ class OpenAIBatches:
         return _CHAT.limit_headers(limits)
 
 
-class BatchStart(Call):
+class BatchStart(NoModelCall):
     """What it will use is not known: the file that it names is with the provider.
 
     The file is named as unscannable, and as old: it was let through when it came, line by line.
@@ -68,15 +69,6 @@ class BatchStart(Call):
 
     def encode(self) -> bytes:
         return self._document.encode()
-
-    def set_max_output(self, tokens: int) -> None:
-        """The requests are with the provider already."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """The requests are with the provider already."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """The requests are with the provider already."""
 
     def input_bound(self) -> int:
         return -1

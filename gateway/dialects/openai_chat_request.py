@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gateway.dialects.base import Call, Segment, Step, StepKind, Surface, ToolCall
+from gateway.dialects.base import Segment, Step, StepKind, Surface, ToolCall
+from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.model_names import variant_names
 from gateway.dialects.openai_chat_fields import (
@@ -77,15 +78,13 @@ class NameSegment(Segment):
         super().replace(_NOT_A_NAME.sub("_", text)[:64] or "_")
 
 
-class ChatCall(Call):
+class ChatCall(JsonCall):
     """See `Call`. Raises CallerError where `messages` is no list of objects."""
 
     dialect = "openai_chat"
 
     def __init__(self, document: JsonDocument, path: str = "") -> None:
         super().__init__(document)
-        self._document = document
-        self._root: dict[str, Any] = document.root
         self._path_model = model_of(path)
         self._read_fields()
         reader = Reader(document)
@@ -310,9 +309,6 @@ class ChatCall(Call):
 
     # --- writing ---
 
-    def encode(self) -> bytes:
-        return self._document.encode()
-
     def set_max_output(self, tokens: int) -> None:
         """Into the fields that are there, else into the one that this model takes."""
         root = self._root
@@ -325,15 +321,6 @@ class ChatCall(Call):
             root[name] = tokens
         self.max_output = tokens
         self._document.touch()
-
-    def force_field(self, path: str, value: Any) -> None:
-        if path not in self._root or self._root[path] != value:
-            self._root[path] = value
-            self._document.touch()
-            self._read_fields()
-
-    def get_field(self, path: str) -> Any:
-        return self._root.get(path)
 
     def ask_usage(self) -> None:
         options = self._root.get("stream_options")
@@ -359,10 +346,7 @@ class ChatCall(Call):
         """All bytes of the body but pictures' data, which have an allowance instead."""
         if self._unbounded:
             return -1
-        size = len(self._document.raw)
-        if self._document.changed:
-            size = max(size, len(self.encode()))
-        return size - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
+        return self._body_size() - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.dialects.base import Answer, AnswerStream, Call, RateLimit, Surface
+from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
@@ -45,7 +46,7 @@ class OpenAIEmbeddings:
         return limit_headers(limits)
 
 
-class EmbeddingsCall(Call):
+class EmbeddingsCall(JsonCall):
     """`input` is a text or a list of texts; tokens instead of text cannot be read."""
 
     dialect = "openai_embeddings"
@@ -53,8 +54,6 @@ class EmbeddingsCall(Call):
 
     def __init__(self, document: JsonDocument, path: str = "") -> None:
         super().__init__(document)
-        self._document = document
-        self._root: dict[str, Any] = document.root
         self._path_model = model_of(path)
         self.max_output = 0
         self._read_fields()
@@ -95,27 +94,12 @@ class EmbeddingsCall(Call):
         elif given is not None:
             reader.unknown(self._root, "input", Surface.USER, "input")
 
-    def encode(self) -> bytes:
-        return self._document.encode()
-
     def set_max_output(self, tokens: int) -> None:
         """Embeddings have no output tokens to cap."""
 
-    def force_field(self, path: str, value: Any) -> None:
-        if path not in self._root or self._root[path] != value:
-            self._root[path] = value
-            self._document.touch()
-            self._read_fields()
-
-    def get_field(self, path: str) -> Any:
-        return self._root.get(path)
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """Embeddings declare no tools."""
-
     def input_bound(self) -> int:
         """All bytes of the body: a token is at least one byte of text, or one number."""
-        return -1 if self._unbounded else len(self._document.raw) + PER_REQUEST
+        return -1 if self._unbounded else self._body_size() + PER_REQUEST
 
     def input_estimate(self) -> int:
         """A quarter of the text's bytes; tokens are counted."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.dialects.base import Call, Step, StepKind, Surface
+from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.openai_errors import usage_limit
 from gateway.dialects.reading import byte_length, mapping, string
@@ -59,7 +60,7 @@ _FORMAT_FIELDS = frozenset(
 """Fields that are read by name below, or that hold no text."""
 
 
-class ResponsesCall(Call):
+class ResponsesCall(JsonCall):
     """See `Call`. `previous_id` is the response or the conversation that this one continues."""
 
     dialect = "openai_responses"
@@ -68,12 +69,10 @@ class ResponsesCall(Call):
     def __init__(self, document: JsonDocument, operation: str, *, capped: bool = True) -> None:
         """`capped`: the endpoint takes `max_output_tokens`."""
         super().__init__(document)
-        self._document = document
         self.operation = operation
         self.billable = self.readable_answer = operation != "count_tokens"
         self._capped = capped
-        root: dict[str, Any] = document.root
-        self._root = root
+        root = self._root
         self._read_fields()
         reader = ItemReader(document)
         items = root.get("input")
@@ -161,9 +160,6 @@ class ResponsesCall(Call):
 
     # --- writing ---
 
-    def encode(self) -> bytes:
-        return self._document.encode()
-
     def put_off(self, code: str, message: str, until: float) -> tuple[Headers, bytes]:
         return usage_limit(code, message, until)
 
@@ -172,15 +168,6 @@ class ResponsesCall(Call):
             self.max_output = tokens
             self._root["max_output_tokens"] = tokens
             self._document.touch()
-
-    def force_field(self, path: str, value: Any) -> None:
-        if path not in self._root or self._root[path] != value:
-            self._root[path] = value
-            self._document.touch()
-            self._read_fields()
-
-    def get_field(self, path: str) -> Any:
-        return self._root.get(path)
 
     def remove_tools(self, names: frozenset[str]) -> None:
         gone = self._tools.remove(names)
@@ -196,10 +183,7 @@ class ResponsesCall(Call):
         """All bytes of the body but pictures' data, and what the provider may add to them."""
         if self._unbounded:
             return -1
-        size = len(self._document.raw)
-        if self._document.changed:
-            size = max(size, len(self.encode()))
-        return size - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
+        return self._body_size() - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
         return -(-byte_length(self.segments) // 4)

@@ -7,7 +7,6 @@ What travels inside is the caller's and the other side's own, most often encrypt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gateway.dialects.base import (
     Answer,
@@ -19,6 +18,7 @@ from gateway.dialects.base import (
     Unscannable,
 )
 from gateway.dialects.hosts import authority, split_authority
+from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.opaque import OpaqueAnswer, OpaqueStream
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
 from gateway.errors import CallerError
@@ -56,7 +56,7 @@ class Tunnel:
         return limit_headers(limits)
 
 
-class TunnelCall(Call):
+class TunnelCall(NoModelCall):
     """A tunnel to `port` of `host`, a host in its plain form."""
 
     dialect = "tunnel"
@@ -78,18 +78,3 @@ class TunnelCall(Call):
 
     def encode(self) -> bytes:
         return b""
-
-    def set_max_output(self, tokens: int) -> None:
-        """There is no field to write it into."""
-
-    def force_field(self, path: str, value: Any) -> None:
-        """There is no field to write it into."""
-
-    def remove_tools(self, names: frozenset[str]) -> None:
-        """It declares none."""
-
-    def input_bound(self) -> int:
-        return 0
-
-    def input_estimate(self) -> int:
-        return 0
