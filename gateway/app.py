@@ -261,7 +261,7 @@ async def build(
     current = Current(make(texts))
     sessions = Sessions(
         SessionBook(store, derive(master, "session")),
-        KeptStandIns(store, derive(master, "stand-ins")),
+        KeptStandIns(store, derive(master, "stand-ins"), metrics.store_failed),
     )
 
     def observe(exchange: Exchange) -> None:

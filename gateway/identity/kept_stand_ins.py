@@ -4,12 +4,13 @@ Rules of this file:
 - Kept under the answer's id (or the conversation's), bound to the caller: only who got an answer,
   with the credential that asked for it, has its stand-ins put back in what continues it.
 - Kept sealed; the store learns neither values nor ids.
-- A store that does not answer is counted in `failures`: stand-ins of earlier calls then stay.
+- A store that does not answer is told of (`failed`): stand-ins of earlier calls then stay.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import orjson
 
@@ -29,13 +30,13 @@ CONVERSATION = "conv_"
 
 
 class KeptStandIns:
-    """The maps of one worker's calls, in its store."""
+    """The maps of one worker's calls, in its store. `failed` hears which operation failed."""
 
-    def __init__(self, store: Store, key: bytes) -> None:
+    def __init__(self, store: Store, key: bytes, failed: Callable[[str], None]) -> None:
         self._store = store
         self._key = key
         self._vault = Vault(key)
-        self.failures = 0
+        self._failed = failed
 
     async def load(self, exchange: Exchange) -> None:
         """Take up what the call continues."""
@@ -46,7 +47,7 @@ class KeptStandIns:
         try:
             packed = await self._read(place)
         except StoreError:
-            self.failures += 1
+            self._failed("stand_ins")
             return
         if packed:
             entries = orjson.loads(zlib.decompress(packed))
@@ -82,7 +83,7 @@ class KeptStandIns:
                     flag = b"\x01" if number == len(pieces) - 1 else b"\x00"
                     await self._store.put(name, self._vault.seal(flag + piece, name), ttl)
         except StoreError:
-            self.failures += 1
+            self._failed("stand_ins")
 
     def _places(self, exchange: Exchange) -> list[str]:
         """Where a later call will look: under this answer's id, and the conversation's."""

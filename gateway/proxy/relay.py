@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from gateway.dialects.base import Answer, Call, Framing, Reader
+from gateway.dialects.base import Answer, Call, Framing
 from gateway.dialects.sse import SSE
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Exchange
@@ -25,6 +25,7 @@ from gateway.proxy import reply as replies
 from gateway.proxy.body import StreamUnpacker, unpack
 from gateway.proxy.charset import settle_type
 from gateway.proxy.closing import BYTES_PER_TOKEN, Closer
+from gateway.proxy.direct import Chain, Direct, Window
 from gateway.proxy.live import Live
 from gateway.verdict import Reason, Verdict
 
@@ -37,8 +38,6 @@ _MAY_REDIRECT = frozenset({"opaque", "http_tool"})
 
 _ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2})")
 """The beginning of a `Location` that names a host."""
-
-Window = StreamWindow | MessageWindow
 
 
 class Relay:
@@ -154,7 +153,7 @@ class Relay:
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
-        direct = _Direct(framing.reader(), unpacker, window, exchange)
+        direct = Direct(framing.reader(), unpacker, window, exchange)
         pieces = self._pieces(exchange, answer, framing, window, direct, packed)
         first = await anext(pieces, b"")
         exchange.mark_first_byte()
@@ -168,7 +167,7 @@ class Relay:
         if not packed:
             headers.remove("content-encoding")
         whole = packed or exchange.call.endless or not isinstance(window, StreamWindow)
-        return Reply(answer.status, headers, _Chain(first, pieces, None if whole else direct))
+        return Reply(answer.status, headers, Chain(first, pieces, None if whole else direct))
 
     async def _pieces(
         self,
@@ -176,7 +175,7 @@ class Relay:
         answer: UpstreamReply,
         framing: Framing,
         window: Window,
-        direct: _Direct,
+        direct: Direct,
         packed: bool,
     ) -> AsyncGenerator[bytes, None]:
         """Upstream's bytes through the window; the exchange is closed before the last of them.
@@ -379,89 +378,3 @@ def _framing(call: Call, answer: UpstreamReply) -> Framing | None:
     if media == "text/event-stream":
         return SSE
     return call.framings.get(media) if answer.status < 300 else None
-
-
-class _Direct:
-    """Upstream's pieces through the window, one at a time; while nothing is held back, straight on
-    to the caller, without a task between the two sockets.
-
-    Attributes:
-        write: sends to the caller; whether it may be given more. None while pieces go by the task.
-        out, error: what the last piece left for the task to send, or to raise.
-    """
-
-    __slots__ = ("_events", "_exchange", "_unpacker", "_window", "error", "out", "write")
-
-    def __init__(
-        self, events: Reader, unpacker: StreamUnpacker, window: Window, exchange: Exchange
-    ) -> None:
-        self._events = events
-        self._unpacker = unpacker
-        self._window = window
-        self._exchange = exchange
-        self.write: Callable[[bytes], bool] | None = None
-        self.out = b""
-        self.error: Exception | None = None
-
-    @property
-    def halted(self) -> bool:
-        """Whether something is held back, or nothing more may leave."""
-        return self._window.waits or self._window.blocked is not None
-
-    def through(self, piece: bytes) -> bytes:
-        """What may leave once a piece has come."""
-        found = self._events.feed(self._unpacker.feed(piece))
-        if len(found) == 1:
-            return self._window.feed(found[0])
-        return b"".join([self._window.feed(event) for event in found])
-
-    def end(self) -> bytes:
-        """What may leave once everything has come."""
-        return b"".join([self._window.feed(e) for e in self._events.end()]) + self._window.end()
-
-    def __call__(self, piece: bytes) -> bool:
-        """Take a piece to the caller; False where the task must look after what follows."""
-        window = self._window
-        try:
-            out = self.through(piece)
-            if window.stream.finished or self.halted:
-                self.out = out
-                return False
-            assert self.write is not None
-            self._exchange.bytes_out += len(out)
-            return self.write(out) if out else True
-        except Exception as error:  # noqa: BLE001  the task raises it
-            self.error = error
-            return False
-
-
-class _Chain:
-    """The first piece, and then the rest; what lies in between may be sent by `direct`."""
-
-    __slots__ = ("_first", "_rest", "direct")
-
-    def __init__(
-        self, first: bytes, rest: AsyncGenerator[bytes, None], direct: _Direct | None
-    ) -> None:
-        self._first = first
-        self._rest = rest
-        self.direct = direct
-
-    def write_by(self, write: Callable[[bytes], bool]) -> None:
-        """What follows the first piece may be sent by `write`, which says whether more may be."""
-        if self.direct is not None:
-            self.direct.write = write
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    def __anext__(self) -> Awaitable[bytes]:
-        first, self._first = self._first, b""
-        return _ready(first) if first else self._rest.__anext__()
-
-    async def aclose(self) -> None:
-        await self._rest.aclose()
-
-
-async def _ready(piece: bytes) -> bytes:
-    return piece
