@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,15 @@ class Exchange:
 
     def decide(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
+
+    def decide_all(self, verdicts: Iterable[Verdict]) -> Verdict | None:
+        """Record verdicts; the first one that stops the call, if any."""
+        stopped: Verdict | None = None
+        for verdict in verdicts:
+            self.decide(verdict)
+            if stopped is None and verdict.stops:
+                stopped = verdict
+        return stopped
 
     @property
     def stopped(self) -> Verdict | None:

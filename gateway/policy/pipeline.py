@@ -3,19 +3,18 @@
 Rules of this file:
 - Stages run in the fixed order of `Stage`; the first enforced verdict that stops the call ends
   the run, and what was reserved by then is given back.
-- All claims of a call are admitted in one round trip to the store.
-- A rule that raises, or a store that does not answer, follows the rule's `on_error`; it shows
-  as a verdict, never as an exception.
+- All claims of a call are admitted in one round trip to the store (`limits.py`).
+- A rule that raises follows its `on_error`; it shows as a verdict, never as an exception.
 - No clock, no I/O but the store's protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
-from gateway.dialects.base import AnswerStream, MessageStream, ToolCall, Usage
+from gateway.dialects.base import AnswerStream, MessageStream, ToolCall
 from gateway.exchange import Exchange, ToolTrace
+from gateway.policy import limits
 from gateway.policy.answer_guard import AnswerGuard, AnswerRules
 from gateway.policy.blocked_before import BlockedBefore
 from gateway.policy.content import REQUEST, Cache, ContentRules
@@ -25,8 +24,8 @@ from gateway.policy.message_window import MessageWindow
 from gateway.policy.reading import ask
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
-from gateway.state.store import Admission, Refusal, Store, StoreError
-from gateway.verdict import Action, Reason, Verdict
+from gateway.state.store import Store
+from gateway.verdict import Verdict
 
 _MOST_PLANS = 256
 
@@ -81,18 +80,18 @@ class Pipeline:
             if stopped is None and plan.content.rules:
                 stopped = await self._read(exchange, plan.content, store)
             if stopped is not None:
-                await self.release(exchange, store)
+                await limits.release(exchange, store)
             return stopped
         stopped = self._ask(exchange, plan.early)
         if stopped is None and plan.claiming:
-            stopped = self._claim(exchange, plan.claiming) or await self._admit(exchange, store)
+            stopped = limits.claim(exchange, plan.claiming) or await limits.admit(exchange, store)
         if stopped is None:
             stopped = self._ask(exchange, plan.late) or self._ask_tools(exchange, plan.tools)
         if stopped is None and plan.content.rules:
             stopped = await self._read(exchange, plan.content, store)
         self._trace(exchange, stopped)
         if stopped is not None:
-            await self.release(exchange, store)
+            await limits.release(exchange, store)
             return stopped
         self._ask_usage(exchange)
         return None
@@ -107,12 +106,12 @@ class Pipeline:
         batch = Members(exchange)
         plans = [(each, self._plan(each)) for each in batch.exchanges]
         for each, plan in plans:
-            stopped = self._ask(each, plan.early) or self._claim(each, plan.claiming)
+            stopped = self._ask(each, plan.early) or limits.claim(each, plan.claiming)
             batch.collect(each)
             if stopped is not None:
                 return batch.stopped
         batch.claim()
-        if stopped := await self._admit(exchange, store):
+        if stopped := await limits.admit(exchange, store):
             return stopped
         for each, plan in plans:
             stopped = self._ask(each, plan.late) or self._ask_tools(each, plan.tools)
@@ -142,7 +141,7 @@ class Pipeline:
                 verdicts = rule.on_request(exchange)
             except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
                 verdicts = (rule.failed(error),)
-            stopped = _decide(exchange, verdicts)
+            stopped = exchange.decide_all(verdicts)
             if stopped is not None:
                 return stopped
         return None
@@ -157,7 +156,7 @@ class Pipeline:
                     verdict = rule.on_tool_call(exchange, invoked, earlier)
                 except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
                     verdict = rule.failed(error)
-                if verdict is not None and (stopped := _decide(exchange, (verdict,))):
+                if verdict is not None and (stopped := exchange.decide_all((verdict,))):
                     return stopped
             earlier.append(invoked)
         return None
@@ -189,71 +188,10 @@ class Pipeline:
         verdicts = judged.verdicts
         if call.unscannable:
             verdicts += content.judge_unscannable(call.unscannable, REQUEST)
-        stopped = _decide(exchange, verdicts)
+        stopped = exchange.decide_all(verdicts)
         if stopped is None:
             judged.apply()
         return stopped
-
-    # --- limits ---
-
-    @staticmethod
-    def _claim(exchange: Exchange, rules: Sequence[Rule]) -> Verdict | None:
-        """What rules want to take for a call, into `exchange.claims`."""
-        for rule in rules:
-            try:
-                claims = rule.claims(exchange)
-            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
-                stopped = _decide(exchange, (rule.failed(error),))
-                if stopped is not None:
-                    return stopped
-                continue
-            exchange.claims.extend(claims)
-            exchange.claim_rules.extend([rule] * len(claims))
-        return None
-
-    async def _admit(self, exchange: Exchange, store: Store) -> Verdict | None:
-        """Take everything that was claimed in one go, or nothing."""
-        if not exchange.claims:
-            return None
-        try:
-            admission = await store.admit(exchange.claims)
-        except StoreError:
-            return self._store_failed(exchange)
-        exchange.admission = admission
-        return self._admitted(exchange, admission)
-
-    def _admitted(self, exchange: Exchange, admission: Admission) -> Verdict | None:
-        _decide(exchange, [_refused(exchange, refusal) for refusal in admission.would_refuse])
-        if admission.refusal is not None:
-            return _decide(exchange, (_refused(exchange, admission.refusal),))
-        held = zip(exchange.claim_rules, exchange.claims, admission.levels, strict=True)
-        for rule, claim, level in held:
-            try:
-                verdicts = rule.on_admitted(exchange, claim, level)
-            except Exception as error:  # noqa: BLE001  a rule's own fault: its on_error decides
-                verdicts = (rule.failed(error),)
-            stopped = _decide(exchange, verdicts)
-            if stopped is not None:
-                return stopped
-        return None
-
-    @staticmethod
-    def _store_failed(exchange: Exchange) -> Verdict | None:
-        """No limit could be checked: each limiting rule's `on_error` decides."""
-        verdicts = []
-        for rule in dict.fromkeys(exchange.claim_rules):
-            blocks = rule.options.on_error == "block"
-            verdicts.append(
-                rule.verdict(
-                    Action.BLOCK if blocks else Action.FLAG,
-                    Reason.STORE_UNAVAILABLE,
-                    "could not be checked because the state store did not answer",
-                    instead="Try again later." if blocks else "",
-                )
-            )
-        exchange.claims.clear()
-        exchange.claim_rules.clear()
-        return _decide(exchange, verdicts)
 
     @staticmethod
     def _ask_usage(exchange: Exchange) -> None:
@@ -261,40 +199,6 @@ class Pipeline:
         call = call_of(exchange)
         if call.stream and any(r.needs_usage and not r.shadow for r in exchange.claim_rules):
             call.ask_usage()
-
-    async def settle(
-        self, exchange: Exchange, store: Store, usage: Usage, cost: int | None
-    ) -> None:
-        """Put what was really used in the place of what was reserved. Raises StoreError.
-
-        A rule that cannot say what was used is charged what it reserved, and so is a call whose
-        answer comes later and has not told.
-        """
-        admission = exchange.admission
-        if admission is None or not admission.lease or exchange.settled:
-            return
-        exchange.settled = True
-        if usage.estimated and call_of(exchange).deferred:
-            amounts = [claim.amount for claim in exchange.claims]
-            exchange.settled_amounts = tuple(amounts)
-            await store.settle(admission.lease, amounts)
-            return
-        amounts = []
-        for rule, claim in zip(exchange.claim_rules, exchange.claims, strict=True):
-            try:
-                amounts.append(rule.actual(exchange, claim, usage, cost))
-            except Exception as error:  # noqa: BLE001  shown, and charged in full
-                exchange.decide(replace(rule.failed(error), action=Action.FLAG, instead=""))
-                amounts.append(claim.amount)
-        exchange.settled_amounts = tuple(amounts)
-        await store.settle(admission.lease, amounts)
-
-    async def release(self, exchange: Exchange, store: Store) -> None:
-        """Give back what a call reserved that never reached the provider."""
-        try:
-            await self.settle(exchange, store, Usage(), 0)
-        except StoreError:
-            return  # the lease runs out by itself and is charged in full: docs/state.md
 
     # --- answers ---
 
@@ -311,21 +215,3 @@ class Pipeline:
         if isinstance(stream, MessageStream):
             return MessageWindow(stream, guard)
         return StreamWindow(stream, guard, exchange.id)
-
-
-def _refused(exchange: Exchange, refusal: Refusal) -> Verdict:
-    rule: Rule = exchange.claim_rules[refusal.index]
-    try:
-        return rule.on_refusal(exchange, exchange.claims[refusal.index], refusal)
-    except Exception as error:  # noqa: BLE001  what did not fit is refused all the same
-        return replace(rule.failed(error), action=Action.BLOCK)
-
-
-def _decide(exchange: Exchange, verdicts: Iterable[Verdict]) -> Verdict | None:
-    """Record verdicts; the first one that stops the call, if any."""
-    stopped: Verdict | None = None
-    for verdict in verdicts:
-        exchange.decide(verdict)
-        if stopped is None and verdict.stops:
-            stopped = verdict
-    return stopped

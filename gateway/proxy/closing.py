@@ -22,6 +22,7 @@ from gateway.dialects.base import Call, Usage
 from gateway.errors import OwnError
 from gateway.exchange import Exchange
 from gateway.message import Reply
+from gateway.policy import limits
 from gateway.proxy.live import Live
 from gateway.proxy.sessions import Sessions
 from gateway.state.store import Store, StoreError
@@ -182,11 +183,9 @@ class Closer:
 
     async def _settle(self, exchange: Exchange) -> None:
         """Put what was used in the place of what was reserved."""
-        live: Live = exchange.snapshot
-        pipeline = live.tenants[exchange.identity.tenant].pipeline
         usage = exchange.usage or Usage()
         try:
-            await pipeline.settle(exchange, self._store, usage, exchange.cost)
+            await limits.settle(exchange, self._store, usage, exchange.cost)
         except StoreError as error:  # its lease runs out and is charged in full
             self._store_failed("settle")
             _log.error("could not settle: %s", error, extra={"exchange": exchange.id})

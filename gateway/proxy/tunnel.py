@@ -25,6 +25,7 @@ from gateway.exchange import Exchange, Identity, Target
 from gateway.identity.gateway_key import PREFIX
 from gateway.identity.tenant import identify
 from gateway.message import Duplex, Headers, Reply, Request, Switch
+from gateway.policy import limits
 from gateway.proxy import reply as replies
 from gateway.proxy.client_hello import MAX_HELLO, NotTlsError, server_name
 from gateway.proxy.closing import Closer
@@ -93,7 +94,7 @@ class Tunnels:
         stopped = await pipeline.on_request(exchange, self._store) or _unallowed(exchange)
         exchange.mark("rules")
         if stopped is not None:
-            await pipeline.release(exchange, self._store)
+            await limits.release(exchange, self._store)
             reply = replies.for_verdict(exchange, stopped, DIALECTS["tunnel"])
             return await self._closer.end(exchange, reply, "refused")
         self._reserve(options)

@@ -183,7 +183,7 @@ def test_a_batch_is_charged_what_it_reserved_until_it_tells(usage_known: bool) -
         assert await pipeline.on_request(exchange, store) is None
         exchange.sent = True
         usage = Usage(input=1, output=1, estimated=not usage_known)
-        await pipeline.settle(exchange, store, usage, None)
+        await limits.settle(exchange, store, usage, None)
 
     asyncio.run(play())
     (claim,) = exchange.claims

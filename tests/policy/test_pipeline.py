@@ -7,100 +7,19 @@ from typing import Any
 
 import pytest
 
-from gateway.config.rule_options import RuleOptions
-from gateway.dialects.base import Surface, Unscannable, Usage
+from gateway.dialects.base import Surface, Unscannable
 from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange
 from gateway.message import Headers, Request
 from gateway.policy.kinds import KINDS
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Rule, Stage
-from gateway.state.memory import MemoryStore
-from gateway.state.store import Admission, Claim, Level, Refusal, StoreError
 from gateway.testing import PlainCall, make_call, make_exchange, make_workshop
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
+from tests.policy.claiming import Asked, Claiming, Counting, asked
 from tests.policy.fakes import DictCache, FakeRule, PlainStream, Words, event, text
 
 NOW = 1_700_000_000.0
-
-
-class Counting(MemoryStore):
-    """The store in memory, with a count of its admissions."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: NOW)
-        self.admissions: list[list[Claim]] = []
-        self.settled: list[tuple[int, ...]] = []
-
-    async def admit(self, claims: Sequence[Claim]) -> Admission:
-        self.admissions.append(list(claims))
-        return await super().admit(claims)
-
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
-        self.settled.append(tuple(amounts))
-        return await super().settle(lease, amounts)
-
-
-class Down(Counting):
-    async def admit(self, claims: Sequence[Claim]) -> Admission:
-        raise StoreError("down")
-
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
-        raise StoreError("down")
-
-
-asked: list[str] = []
-
-
-class Asked(Rule):
-    """Notes that it was asked, and says what it was told to say."""
-
-    kind = "asked"
-    Options = RuleOptions
-
-    def __init__(self, name: str, stage: Stage, action: Action | None = None, **keys: Any) -> None:
-        mode = keys.pop("mode", Mode.ENFORCE)
-        options = RuleOptions.model_validate({"kind": "asked", **keys})
-        super().__init__(options, RuleRef("p", name, "asked"), mode, make_workshop())
-        self.stage = stage  # type: ignore[misc]
-        self.action = action
-
-    def on_request(self, exchange: Exchange) -> Sequence[Verdict]:
-        asked.append(self.ref.id)
-        if self.action is None:
-            return ()
-        return (self.verdict(self.action, Reason.SIZE_EXCEEDED, "says so"),)
-
-
-class Claiming(Asked):
-    """Claims `amount` of `limit`."""
-
-    needs_usage = True
-
-    def __init__(self, name: str, amount: int = 1, limit: int = 10, **keys: Any) -> None:
-        super().__init__(name, Stage.LIMITS, **keys)
-        self.amount, self.limit = amount, limit
-        self.raises = ""
-
-    def claims(self, exchange: Exchange) -> Sequence[Claim]:
-        self._maybe("claims")
-        return (Claim(f"k:{self.ref.id}", self.amount, self.limit, shadow=self.shadow),)
-
-    def on_refusal(self, exchange: Exchange, claim: Claim, refusal: Refusal) -> Verdict:
-        self._maybe("on_refusal")
-        return self.verdict(Action.THROTTLE, Reason.BUDGET_RESERVED, "has no room", retry_after=1)
-
-    def on_admitted(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Verdict]:
-        self._maybe("on_admitted")
-        return (self.verdict(Action.FLAG, Reason.BUDGET_WARNING, f"stands at {level.reserved}"),)
-
-    def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
-        self._maybe("actual")
-        return usage.output
-
-    def _maybe(self, where: str) -> None:
-        if self.raises == where:
-            raise RuntimeError(where)
 
 
 @pytest.fixture(autouse=True)
@@ -216,121 +135,6 @@ async def test_plans_are_bounded_whatever_callers_send(store: Counting) -> None:
         await pipeline.on_request(make_exchange(agent=str(number)), store)
         assert asked == [f"r{bit}" for bit in range(12) if number >> bit & 1]
         assert len(pipeline._plans) <= 256
-
-
-# --- limits ---------------------------------------------------------------------------------
-
-
-async def test_all_claims_are_admitted_in_one_go(store: Counting) -> None:
-    exchange = make_exchange()
-    assert await make(Claiming("a", 2), Claiming("b", 3)).on_request(exchange, store) is None
-    ((first, second),) = store.admissions
-    assert (first.amount, second.amount) == (2, 3)
-    assert said(exchange) == [("a", "budget_warning"), ("b", "budget_warning")]
-
-
-async def test_a_claim_that_does_not_fit_stops_the_call_and_takes_nothing(store: Counting) -> None:
-    exchange = make_exchange()
-    stopped = await make(Claiming("a"), Claiming("b", 11)).on_request(exchange, store)
-    assert stopped is not None
-    assert (stopped.rule.id, stopped.action) == ("b", Action.THROTTLE)
-    level = await store.peek("k:a")
-    assert level is None or level.reserved == 0
-    assert said(exchange) == [("b", "budget_reserved")]
-
-
-async def test_a_shadow_claim_is_counted_and_refuses_nothing(store: Counting) -> None:
-    exchange = make_exchange()
-    rule = Claiming("a", 11, mode=Mode.SHADOW)
-    assert await make(rule).on_request(exchange, store) is None
-    assert ("a", "budget_reserved") in said(exchange)
-    assert all(v.shadow for v in exchange.verdicts)
-
-
-async def test_what_was_reserved_is_given_back_where_a_later_stage_blocks(
-    store: Counting,
-) -> None:
-    exchange = make_exchange(make_call([("user", "bad")]))
-    stopped = await make(Claiming("a", 5), bad(Action.BLOCK)).on_request(exchange, store)
-    assert stopped is not None
-    assert stopped.rule.id == "content"
-    assert store.settled == [(0,)]
-    assert exchange.settled
-    level = await store.peek("k:a")
-    assert level is None or (level.reserved, level.used) == (0, 0)
-
-
-async def test_what_was_used_takes_the_place_of_what_was_reserved_once(store: Counting) -> None:
-    exchange = make_exchange()
-    pipeline = make(Claiming("a", 5))
-    await pipeline.on_request(exchange, store)
-    await pipeline.settle(exchange, store, Usage(output=3), None)
-    await pipeline.settle(exchange, store, Usage(output=9), None)
-    assert store.settled == [(3,)]
-    assert exchange.settled_amounts == (3,)
-    level = await store.peek("k:a")
-    assert level is not None
-    assert (level.used, level.reserved) == (3, 0)
-
-
-async def test_a_store_that_does_not_answer_follows_each_rules_on_error() -> None:
-    exchange = make_exchange()
-    rules = [Claiming("a", on_error="allow"), Claiming("b"), Asked("later", Stage.TOOLS)]
-    stopped = await make(*rules).on_request(exchange, Down())
-    assert stopped is not None
-    assert (stopped.rule.id, stopped.reason) == ("b", Reason.STORE_UNAVAILABLE)
-    exchange = make_exchange()
-    assert await make(rules[0], rules[2]).on_request(exchange, Down()) is None
-    assert said(exchange) == [("a", "store_unavailable")]
-    assert asked[-1] == "later"
-    assert exchange.claims == []
-
-
-async def test_a_store_that_fails_while_giving_back_breaks_nothing(store: Counting) -> None:
-    class Fading(Counting):
-        async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
-            raise StoreError("down")
-
-    exchange = make_exchange(make_call([("user", "bad")]))
-    stopped = await make(Claiming("a"), bad(Action.BLOCK)).on_request(exchange, Fading())
-    assert stopped is not None
-    assert stopped.rule.id == "content"
-
-
-@pytest.mark.parametrize("where", ["claims", "on_admitted"])
-async def test_a_limit_that_raises_follows_its_on_error(store: Counting, where: str) -> None:
-    for on_error in ("block", "allow"):
-        exchange = make_exchange()
-        rule = Claiming("a", on_error=on_error)
-        rule.raises = where
-        stopped = await make(rule, Claiming("b")).on_request(exchange, store)
-        assert (stopped is not None) == (on_error == "block")
-        assert ("a", "rule_failed") in said(exchange)
-    for key in ("k:a", "k:b"):
-        level = await store.peek(key)  # what the blocked call had reserved was given back
-        assert level is None or level.reserved <= 1
-
-
-async def test_a_refusal_stands_even_if_its_rule_cannot_word_it(store: Counting) -> None:
-    rule = Claiming("a", 11, on_error="allow")
-    rule.raises = "on_refusal"
-    stopped = await make(rule).on_request(make_exchange(), store)
-    assert stopped is not None
-    assert stopped.reason is Reason.RULE_FAILED
-
-
-async def test_a_rule_that_cannot_say_what_was_used_is_charged_what_it_reserved(
-    store: Counting,
-) -> None:
-    exchange = make_exchange()
-    rule = Claiming("a", 5)
-    pipeline = make(rule)
-    await pipeline.on_request(exchange, store)
-    rule.raises = "actual"
-    await pipeline.settle(exchange, store, Usage(output=1), None)
-    assert store.settled == [(5,)]
-    assert exchange.verdicts[-1].reason is Reason.RULE_FAILED
-    assert exchange.stopped is None
 
 
 # --- usage ----------------------------------------------------------------------------------
