@@ -12,6 +12,7 @@ from gateway.dialects.base import Usage
 from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange, Target
 from gateway.message import Headers, Request
+from gateway.policy import limits
 from gateway.state.memory import MemoryStore
 from gateway.testing import make_exchange
 from gateway.verdict import Action, Reason, Verdict
