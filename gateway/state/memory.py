@@ -43,6 +43,13 @@ class MemoryStore:
         self._leases: OrderedDict[str, _Lease] = OrderedDict()
         self._waiters = Waiters()
 
+    @property
+    def away_since(self) -> float | None:
+        return None
+
+    def watch(self, told: Callable[[bool], None]) -> None:
+        """It is never away."""
+
     async def open(self) -> None:
         """Nothing to make ready."""
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.state import ledger, redis_script
 from gateway.state.journal import Journal
+from gateway.state.presence import Presence
 from gateway.state.redis_counters import Counters
 from gateway.state.redis_link import Link
 from gateway.state.redis_url import Place
@@ -22,7 +23,7 @@ from gateway.state.redis_values import Values
 from gateway.state.store import Admission, Claim, Level, StoreError
 from gateway.state.waiters import Waiters
 
-FORMAT = 1
+FORMAT = 2
 """In every key: versions of the gateway that write other forms do not meet."""
 _POLL = 0.1  # a value that another process puts is seen after at most this and a round trip
 
@@ -46,13 +47,21 @@ class RedisStore:
         self._clock = clock
         self._journal = journal
         self._waiters = Waiters()
+        self._presence = Presence()
         self._open: tuple[Link, Counters, Values] | None = None
 
+    @property
+    def away_since(self) -> float | None:
+        return self._presence.away_since
+
+    def watch(self, told: Callable[[bool], None]) -> None:
+        self._presence.watch(told)
+
     async def open(self) -> None:
-        link = Link(self._place, self._found)
+        link = Link(self._place, self._presence, self._found)
         await link.open()
         tagged = f"{{{self._place.namespace}}}:{FORMAT}:"
-        counters = Counters(link, tagged, self._clock, self._journal)
+        counters = Counters(link, tagged, self._presence, self._clock, self._journal)
         values = Values(self._place, link, f"{self._place.namespace}:{FORMAT}:v:")
         self._open = (link, counters, values)
         try:

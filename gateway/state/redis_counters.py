@@ -19,6 +19,7 @@ from redis import exceptions
 from gateway.state import redis_script
 from gateway.state.journal import Journal
 from gateway.state.ledger import LEASE, MICRO
+from gateway.state.presence import Presence
 from gateway.state.redis_errors import UnansweredError
 from gateway.state.redis_lane import Asked, Lane
 from gateway.state.redis_link import Link
@@ -41,10 +42,12 @@ class Counters:
         self,
         link: Link,
         prefix: str,
+        presence: Presence,
         clock: Callable[[], float] | None,
         journal: Journal | None,
     ) -> None:
         self._link = link
+        self._presence = presence
         self._clock = clock
         self._journal = journal
         self._loop = asyncio.get_running_loop()
@@ -95,10 +98,12 @@ class Counters:
         try:
             answers = redis_script.read_answers(await self._send(calls))
         except StoreError as error:
+            self._presence.lost()
             self._given_up(calls, unanswered=isinstance(error, UnansweredError))
             for asked in batch:
                 asked.fail(type(error)(*error.args))
             return
+        self._presence.found()
         self._note(calls, answers)
         for asked, answer in zip(batch, answers.each, strict=True):
             try:

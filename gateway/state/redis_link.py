@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
+from gateway.state.presence import Presence
 from gateway.state.redis_errors import FAILURES, UnansweredError, explain, may_pass
 from gateway.state.redis_url import Place
 from gateway.state.store import StoreError
@@ -39,10 +40,11 @@ _log = logging.getLogger("portcullis.state")
 
 
 class Link:
-    """`found` is called whenever the server answers again after it was away."""
+    """`found` is called whenever the server answers again after it was away; `presence` is told."""
 
-    def __init__(self, place: Place, found: Callable[[], None]) -> None:
+    def __init__(self, place: Place, presence: Presence, found: Callable[[], None]) -> None:
         self._place = place
+        self._presence = presence
         self._found = found
         self._client: Any = None
         self._away: StoreError | None = None
@@ -108,6 +110,7 @@ class Link:
         if self._away is None and self._client is not None:
             _log.error("the state store is away: %s", error)
             self._away = error
+            self._presence.lost()
             self._search = asyncio.get_running_loop().create_task(self._look())
         return error
 
@@ -120,6 +123,7 @@ class Link:
                 continue
             _log.info("the state store is back: %s", self._place)
             self._away = None
+        self._presence.found()
         self._found()
 
     async def _let_go(self) -> None:

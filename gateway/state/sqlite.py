@@ -19,6 +19,7 @@ from pathlib import Path
 from gateway.state import ledger
 from gateway.state.journal import Journal
 from gateway.state.ledger import MICRO
+from gateway.state.presence import Presence
 from gateway.state.sqlite_batch import Batch
 from gateway.state.sqlite_checkpoint import Checkpointer
 from gateway.state.sqlite_file import explain, open_file
@@ -47,7 +48,15 @@ class SqliteStore:
         self._clock = clock
         self._journal = journal
         self._waiters = Waiters()
+        self._presence = Presence()
         self._open: tuple[sqlite3.Connection, Turns, Checkpointer] | None = None
+
+    @property
+    def away_since(self) -> float | None:
+        return self._presence.away_since
+
+    def watch(self, told: Callable[[bool], None]) -> None:
+        self._presence.watch(told)
 
     async def open(self) -> None:
         connection = await asyncio.to_thread(open_file, self._path)
@@ -56,6 +65,7 @@ class SqliteStore:
             connection,
             self._clock,
             self._committed,
+            self._presence,
             journal=self._journal is not None,
         )
         checkpointer = Checkpointer(self._path, _CHECKPOINT_EVERY)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.state.ledger import MICRO
+from gateway.state.presence import Presence
 from gateway.state.sqlite_batch import Batch
 from gateway.state.sqlite_file import explain, is_busy
 from gateway.state.sqlite_forget import Forgetter
@@ -37,7 +38,8 @@ _RETRY = 0.001
 class Turns:
     """The queue before one connection. Belongs to the loop that made it.
 
-    `committed` is called after each transaction, before its callers go on.
+    `committed` is called after each transaction, before its callers go on; `presence` is told
+    whether it went well.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Turns:
         connection: sqlite3.Connection,
         clock: Callable[[], float],
         committed: Callable[[Batch], None],
+        presence: Presence,
         *,
         journal: bool,
     ) -> None:
@@ -53,6 +56,7 @@ class Turns:
         self._connection = connection
         self._clock = clock
         self._committed = committed
+        self._presence = presence
         self._journal = journal
         self._loop = asyncio.get_running_loop()
         self._nonce = secrets.token_hex(4)
@@ -103,10 +107,12 @@ class Turns:
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            self._presence.lost()
             _fail(asked, explain(self._path, error))
             if isinstance(error, sqlite3.Error):
                 return
             raise
+        self._presence.found()
         self._committed(batch)
         for (_, future, _), (result, refused) in zip(asked, results, strict=True):
             if future.done():
@@ -146,6 +152,7 @@ class Turns:
         self._busy_since = None
         asked = list(self._queue)
         self._queue.clear()
+        self._presence.lost()
         _fail(asked, explain(self._path, error))
 
     def _again(self, delay: float) -> None:

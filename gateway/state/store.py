@@ -4,7 +4,8 @@ Rules of this file:
 - `admit` is all or nothing and one round trip, whatever the number of claims.
 - Amounts are integers: requests, tokens, or nano-dollars. Buckets count in millionths of their
   unit inside, so that refill is exact.
-- What is reserved is held by a lease. A lease that expires is charged in full. A store MUST
+- What is reserved is held by a lease. A lease that expires is charged in full (but for places,
+  which are only lent). A store MUST
   NOT lose a settled amount, nor a running reservation, when the process is killed (`memory`
   is the stated exception).
 - Time is the store's own: callers never pass it.
@@ -12,7 +13,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -31,8 +32,13 @@ class Claim:
         limit: a budget's limit, a bucket's burst (its size).
         refill: (units, seconds): a token bucket gaining `units` every `seconds`; None: a budget.
         expires: unix seconds when the key may be forgotten (a budget's window ends, plus grace);
-            None: never. Buckets are forgotten when they are full again.
+            None: never. Buckets are forgotten when they are full again, rolling budgets when
+            nothing counts any more, places when nobody has one.
         shadow: take it, but never refuse because of it.
+        lent: a place (of `limit` places) that is given back when the lease ends, whether it is
+            settled, with whatever amount, or runs out.
+        rolling: seconds of a budget's rolling window: what is settled counts for so long (up to
+            a sixtieth longer, at least 1 s) and then leaves. 0: what is settled stays.
     """
 
     key: str
@@ -41,11 +47,16 @@ class Claim:
     refill: tuple[int, int] | None = None
     expires: int | None = None
     shadow: bool = False
+    lent: bool = False
+    rolling: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A key's state right after the decision. A bucket: `used` = limit - what is in it."""
+    """A key's state right after the decision. A bucket: `used` = limit - what is in it.
+
+    A rolling budget: `used` is what counts now. Places: all that are taken are `reserved`.
+    """
 
     used: int
     reserved: int
@@ -62,7 +73,11 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The first enforced claim that did not fit: its index, why, and seconds to wait."""
+    """The first enforced claim that did not fit: its index, why, and seconds to wait.
+
+    `retry_after` of SPENT: 0 where waiting does not help; else (a rolling budget) until enough
+    has left the window.
+    """
 
     index: int
     cause: Cause
@@ -92,6 +107,18 @@ class Store(Protocol):
     """Counters, reservations and small values, shared by all workers of a machine or more."""
 
     name: str
+
+    @property
+    def away_since(self) -> float | None:
+        """Unix seconds since when calls of this process fail, None while the last one went well.
+
+        A store that is away is still to be asked: it fails at once, and is back by itself.
+        """
+        ...
+
+    def watch(self, told: Callable[[bool], None]) -> None:
+        """Have `told(True)` called when the store no longer answers, `told(False)` when it does."""
+        ...
 
     async def open(self) -> None:
         """Make it ready. Raises StoreError with what to do about it."""

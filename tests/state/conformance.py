@@ -36,6 +36,15 @@ def bucket(amount: int, limit: int = 10, rate: tuple[int, int] = (10, 60), key: 
     return Claim(key, amount, limit, refill=rate)
 
 
+def place(limit: int = 2, key: str = "c") -> Claim:
+    return Claim(key, 1, limit, lent=True)
+
+
+def rolling(amount: int, limit: int = 100, window: int = 600, key: str = "w") -> Claim:
+    """By default a window of ten minutes in slots of ten seconds; START begins a slot."""
+    return Claim(key, amount, limit, rolling=window)
+
+
 class Conformance:
     @pytest.fixture
     def clock(self) -> Clock:
@@ -255,6 +264,97 @@ class Conformance:
         assert refused is not None
         assert refused.cause is Cause.SPENT
 
+    # --- places ---
+
+    async def test_places_are_given_back_whatever_is_settled(self, store: Store) -> None:
+        first, second = await store.admit([place()]), await store.admit([place()])
+        assert second.levels == (Level(0, 2, 2),)
+        refused = (await store.admit([place()])).refusal
+        assert refused is not None
+        assert (refused.cause, refused.retry_after) == (Cause.RESERVED, 1.0)
+        assert await store.settle(first.lease, [1]) == (Level(0, 1, 2),)
+        assert await store.settle(second.lease, [0]) == (Level(0, 0, 2),)
+        assert await store.peek("c") is None
+
+    async def test_a_place_whose_holder_died_is_free_again_and_costs_nothing(
+        self, store: Store, clock: Clock, journal: list[Entry]
+    ) -> None:
+        lost = await store.admit([place(1), budget(5)])
+        clock.now += LEASE_SECONDS
+        assert (await store.admit([place(1)])).lease
+        assert await store.settle(lost.lease, [1, 0]) == ()
+        assert await store.peek("b") == Level(5, 0, 100)
+        assert [entry.amounts for entry in journal if entry.op == "expire"] == [(0, 5)]
+
+    # --- rolling budgets ---
+
+    async def test_what_is_settled_leaves_after_the_window_and_at_most_a_slot(
+        self, store: Store, clock: Clock
+    ) -> None:
+        clock.now = START + 3
+        admission = await store.admit([rolling(60)])
+        assert await store.settle(admission.lease, [50]) == (Level(50, 0, 100),)
+        clock.now = START + 609
+        admission = await store.admit([rolling(40)])
+        assert admission.levels == (Level(50, 40, 100),)
+        await store.settle(admission.lease, [40])
+        clock.now = START + 610
+        assert await store.peek("w") == Level(40, 0, 100)
+        assert (await store.admit([rolling(60)])).levels == (Level(40, 60, 100),)
+
+    async def test_spent_of_a_rolling_budget_tells_the_wait_until_enough_has_left(
+        self, store: Store, clock: Clock
+    ) -> None:
+        for amount in (10, 20, 60):
+            admission = await store.admit([rolling(amount)])
+            await store.settle(admission.lease, [amount])
+            clock.now += 25
+        clock.now = START + 100.5
+        waits = {}
+        for amount in (11, 40, 41, 101):
+            refused = (await store.admit([rolling(amount)])).refusal
+            assert refused is not None
+            assert refused.cause is Cause.SPENT
+            waits[amount] = refused.retry_after
+        # Slots end 10, 30 and 60 seconds after the start.
+        assert waits == {11: 509.5, 40: 529.5, 41: 559.5, 101: 0.0}
+        clock.now = START + 630
+        assert (await store.admit([rolling(40)])).lease
+
+    async def test_an_expired_lease_of_a_rolling_budget_leaves_too(
+        self, store: Store, clock: Clock
+    ) -> None:
+        await store.admit([rolling(100)])
+        clock.now += LEASE_SECONDS
+        assert await store.peek("w") == Level(100, 0, 100)
+        clock.now += 610
+        assert await store.peek("w") is None
+        assert (await store.admit([rolling(100)])).lease
+
+    async def test_a_clock_set_back_keeps_what_was_spent_for_one_window(
+        self, store: Store, clock: Clock
+    ) -> None:
+        admission = await store.admit([rolling(60)])
+        await store.settle(admission.lease, [60])
+        clock.now -= 3600
+        assert (await store.admit([rolling(60)])).refusal is not None
+        clock.now += 600
+        assert (await store.admit([rolling(60)])).refusal is not None
+        clock.now += 10
+        assert (await store.admit([rolling(60)])).lease
+
+    async def test_a_budget_that_begins_to_roll_takes_along_what_was_spent(
+        self, store: Store, clock: Clock
+    ) -> None:
+        admission = await store.admit([budget(30)])
+        await store.settle(admission.lease, [30])
+        for window in (600, 60):
+            assert (await store.admit([rolling(71, window=window, key="b")])).refusal is not None
+            admission = await store.admit([rolling(1, window=window, key="b")])
+            await store.settle(admission.lease, [1])
+        clock.now += 61
+        assert (await store.admit([rolling(100, window=60, key="b")])).lease
+
     # --- order, arguments, concurrency ---
 
     async def test_serials_grow_by_one(self, store: Store, journal: list[Entry]) -> None:
@@ -274,6 +374,11 @@ class Conformance:
             bucket(2**50),
             bucket(1, rate=(0, 60)),
             bucket(1, rate=(1, 0)),
+            rolling(1, window=-1),
+            rolling(1, window=2**40),
+            budget(1, lent=True, rolling=60),
+            budget(1, lent=True, refill=(1, 1)),
+            budget(1, rolling=60, refill=(1, 1)),
         ],
     )
     async def test_what_cannot_be_counted_is_an_error(self, store: Store, claim: Claim) -> None:
@@ -346,6 +451,16 @@ class Conformance:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert await store.peek("b") == Level(5, 0, 100)
+
+    # --- being there ---
+
+    async def test_a_store_that_answers_is_not_away(self, store: Store) -> None:
+        told: list[bool] = []
+        store.watch(told.append)
+        await store.admit([budget(1)])
+        with pytest.raises(ValueError, match="claim"):
+            await store.admit([budget(-1)])
+        assert (store.away_since, told) == (None, [])
 
     # --- values ---
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gateway.state.journal import Entry, replay
 from gateway.state.ledger import MICRO, MOST
 from gateway.state.memory import MemoryStore
-from gateway.state.redis import RedisStore
+from gateway.state.redis import FORMAT, RedisStore
 from gateway.state.store import Claim, Level, Store, StoreError
 from tests.state.conformance import Clock, Conformance, bucket, budget
 from tests.state.local_redis import AgeingClock, LocalRedis, local_redis, needs_redis, until
@@ -57,8 +57,8 @@ class TestRedis(Conformance):
         assert isinstance(store, RedisStore)
         assert store._open is not None
         redis, name = store._open[0]._client, store._place.namespace
-        counters = await redis.keys(f"{{{name}}}:1:c:*")
-        return len(counters) + len(await redis.keys(f"{name}:1:v:*"))
+        counters = await redis.keys(f"{{{name}}}:{FORMAT}:c:*")
+        return len(counters) + len(await redis.keys(f"{name}:{FORMAT}:v:*"))
 
     async def test_everything_is_there_for_another_process(
         self, store: RedisStore, clock: AgeingClock
@@ -112,7 +112,7 @@ class TestRedis(Conformance):
         await store.put("v", b"x", 30)
         client, name = redis_server.client, store._place.namespace
         keys = {key.decode(): client.ttl(key) for key in client.keys(f"*{name}*")}
-        lasting = {f"{{{name}}}:1:serial"}
+        lasting = {f"{{{name}}}:{FORMAT}:serial"}
         assert len(keys) == 5
         assert {key for key, left in keys.items() if left < 0} == lasting
 
@@ -147,7 +147,7 @@ class TestRedis(Conformance):
     async def test_a_key_that_somebody_else_wrote_is_an_error_that_takes_nothing(
         self, store: RedisStore, redis_server: LocalRedis
     ) -> None:
-        redis_server.client.set(f"{{{store._place.namespace}}}:1:c:bad", "hello")
+        redis_server.client.set(f"{{{store._place.namespace}}}:{FORMAT}:c:bad", "hello")
         with pytest.raises(StoreError, match="not what this version writes"):
             await store.admit([budget(60), budget(1, key="bad")])
         assert await store.peek("b") is None
@@ -200,6 +200,7 @@ STEPS = st.builds(
     Step,
     st.one_of(
         st.builds(Claim, st.sampled_from(["b0", "b1"]), LARGE, LARGE, shadow=st.booleans()),
+        st.builds(Claim, st.just("w"), LARGE, LARGE, shadow=st.booleans(), rolling=st.just(30)),
         st.builds(
             Claim,
             st.sampled_from(["r0", "r1"]),
@@ -307,7 +308,7 @@ async def test_the_time_is_the_servers(redis_server: LocalRedis) -> None:
 
 SPENDER = """
 import asyncio, sys, time
-from gateway.state.redis import RedisStore
+from gateway.state.redis import FORMAT, RedisStore
 from gateway.state.redis_url import Place
 from gateway.state.store import Claim
 
@@ -374,6 +375,8 @@ async def test_a_restart_with_a_log_loses_nothing() -> None:
 async def test_an_absent_server_is_an_error_within_a_second_and_found_again() -> None:
     with local_redis("appendonly yes", "appendfsync always") as server:
         store = RedisStore(server.place())
+        told: list[bool] = []
+        store.watch(told.append)
         await store.open()
         running = await store.admit([budget(60)])
         server.stop()
@@ -383,8 +386,10 @@ async def test_an_absent_server_is_an_error_within_a_second_and_found_again() ->
         assert time.monotonic() - began < 1.5
         with pytest.raises(StoreError, match="cannot be reached"):  # at once, by now
             await store.admit([budget(1)])
+        assert store.away_since is not None
         server.start()
         # What could not be settled is, without anybody asking again.
         await until(store, "b", Level(7, 0, 100))
+        assert (store.away_since, told) == (None, [True, False])
         assert (await store.admit([budget(93)])).lease
         await store.close()

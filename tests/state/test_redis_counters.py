@@ -102,15 +102,19 @@ async def test_a_settlement_that_was_refused_is_made_when_it_can_be(
     with local_redis() as server:
         store = RedisStore(server.place())
         await store.open()
+        told: list[bool] = []
+        store.watch(told.append)
         admission = await store.admit([budget(60)])
         server.client.config_set("maxmemory", 1)
         with pytest.raises(StoreError, match="no memory left"):
             await store.settle(admission.lease, [7])
         with pytest.raises(StoreError, match="no memory left"):
             await store.admit([budget(1, key="other")])
+        assert store.away_since is not None
         server.client.config_set("maxmemory", 0)
         await until(store, "b", Level(7, 0, 100))
         assert await store.peek("other") is None
+        assert (store.away_since, told) == (None, [True, False])
         await store.close()
 
 

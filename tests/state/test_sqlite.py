@@ -94,11 +94,15 @@ class TestSqlite(Conformance):
         monkeypatch.setattr(sqlite_turns, "PATIENCE", 0.02)
         holder = sqlite3.connect(store._path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
+        told: list[bool] = []
+        store.watch(told.append)
         with pytest.raises(StoreError, match="another process holds it"):
             await store.admit([budget(1)])
+        assert store.away_since is not None
         holder.execute("ROLLBACK")
         holder.close()
         assert (await store.admit([budget(1)])).lease
+        assert (store.away_since, told) == (None, [True, False])
 
     async def test_a_full_disk_is_an_error_that_takes_nothing(self, store: SqliteStore) -> None:
         assert store._open is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.state import sqlite_turns
+from gateway.state.presence import Presence
 from gateway.state.sqlite_batch import Batch
 from gateway.state.sqlite_file import open_file
 from gateway.state.sqlite_turns import Turns
@@ -25,7 +26,7 @@ def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def turns(file: sqlite3.Connection, committed: list[Batch]) -> Turns:
-    return Turns(Path("state.db"), file, Clock(), committed.append, journal=False)
+    return Turns(Path("state.db"), file, Clock(), committed.append, Presence(), journal=False)
 
 
 def bad(batch: Batch) -> None:
