@@ -5,7 +5,7 @@ Rules of this file:
 - Whole numbers only. A bucket counts what is missing from it in millionths of a unit and keeps
   the remainder of its last refill, so that no refill is ever lost or gained by rounding.
 - A `Counter` is changed in place. A refused admission leaves every counter as it was (but for
-  refills, which would have come anyway).
+  refills and what leaves a window, which would have come anyway).
 - Sums saturate at `MOST`, so that they fit the 64-bit integers of a database.
 """
 
@@ -14,13 +14,17 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
+from gateway.state import rolling
+from gateway.state.rolling import Slots
 from gateway.state.store import Cause, Claim, Level, Refusal
 
-MICRO = 1_000_000
+MICRO = rolling.MICRO
 MOST = 2**62
 LEASE_SECONDS = 60
 """How long a reservation lives without being renewed."""
 LEASE = LEASE_SECONDS * MICRO
+LONG_AGO = 1
+"""An end that is past: forgotten as soon as nothing is reserved."""
 LARGEST_VALUE = 64 * 1024
 """Bytes of the largest value that `put` and `add` keep."""
 _LARGEST = {False: MOST, True: MOST // MICRO}  # what a budget and a bucket can count
@@ -35,7 +39,8 @@ class Counter:
     millionths times seconds.
 
     `expires` is in microseconds, 0: never. `limit`, `units` and `seconds` are those of the
-    latest claim, kept so that a counter can be shown; `units` 0: a budget.
+    latest claim, kept so that a counter can be shown; `units` 0: a budget. A budget that rolls
+    has its window's seconds in `rolling`; its `used` is the sum of its `slots`.
     """
 
     used: int = 0
@@ -46,6 +51,8 @@ class Counter:
     limit: int = 0
     units: int = 0
     seconds: int = 1
+    rolling: int = 0
+    slots: Slots | None = None
 
     def forgotten(self, now: int) -> bool:
         """Whether nothing would be lost with it: its time is over and nothing is reserved."""
@@ -75,6 +82,10 @@ def check_claims(claims: Sequence[Claim]) -> None:
             raise ValueError(f"claim {claim.key}: amount or limit is not between 0 and {most}")
         if claim.refill is not None and not all(0 < number <= most for number in claim.refill):
             raise ValueError(f"claim {claim.key}: a bucket gains at least 1 in at least 1 second")
+        if not 0 <= claim.rolling <= rolling.LONGEST:
+            raise ValueError(f"claim {claim.key}: a window has up to {rolling.LONGEST} seconds")
+        if (claim.refill is not None) + claim.lent + (claim.rolling != 0) > 1:
+            raise ValueError(f"claim {claim.key}: a bucket, places or a rolling budget, not two")
 
 
 def check_amounts(amounts: Sequence[int]) -> None:
@@ -98,7 +109,7 @@ def admit(counters: MutableMapping[str, Counter], claims: Sequence[Claim], now: 
     for index, claim in enumerate(claims):
         counter = _ready(counters, claim, now)
         touched.append(counter)
-        refused = _fits(counter, claim, index)
+        refused = _fits(counter, claim, index, now)
         if refused is None or claim.shadow:
             if refused is not None:
                 would_refuse.append(refused)
@@ -127,7 +138,8 @@ def settle(
         counter = _ready(counters, claim, now)
         if claim.refill is None:
             counter.reserved = max(0, counter.reserved - claim.amount)
-            counter.used = min(MOST, counter.used + amount)
+            if not claim.lent:
+                _spend(counter, amount, now)
         else:
             counter.used = min(MOST, max(0, counter.used + (amount - claim.amount) * MICRO))
         _remember(counter, claim, now)
@@ -149,9 +161,17 @@ def refill(counter: Counter, now: int) -> None:
         counter.used = counter.rest = 0
 
 
+def roll(counter: Counter, now: int) -> bool:
+    """Let what is over leave a rolling budget; whether that changed anything."""
+    assert counter.slots is not None
+    left = rolling.roll(counter.slots, counter.rolling, now)
+    counter.used -= left or 0
+    return left is not None
+
+
 def amounts_of(claims: Sequence[Claim]) -> list[int]:
-    """What a lease that ran out is charged: all that it had reserved."""
-    return [claim.amount for claim in claims]
+    """What a lease that ran out is charged: all that it had reserved, but for what was lent."""
+    return [0 if claim.lent else claim.amount for claim in claims]
 
 
 def shown(counters: Mapping[str, Counter], key: str, now: int) -> Level | None:
@@ -161,6 +181,8 @@ def shown(counters: Mapping[str, Counter], key: str, now: int) -> Level | None:
         return None
     if counter.units:
         refill(counter, now)
+    elif counter.rolling:
+        roll(counter, now)
     return counter.level()
 
 
@@ -176,15 +198,27 @@ def _ready(counters: MutableMapping[str, Counter], claim: Claim, now: int) -> Co
             counter.rest = 0
         counter.units, counter.seconds = units, seconds
         refill(counter, now)
+    elif claim.rolling != counter.rolling:
+        _change_window(counter, claim.rolling, now)
+    elif claim.rolling:
+        roll(counter, now)
     return counter
 
 
-def _fits(counter: Counter, claim: Claim, index: int) -> Refusal | None:
+def _change_window(counter: Counter, seconds: int, now: int) -> None:
+    """A budget begins to roll, or its window was edited: what was spent counts as spent now."""
+    counter.rolling, counter.slots = seconds, None
+    if seconds:
+        counter.slots = {}
+        rolling.put(counter.slots, seconds, counter.used, now)
+
+
+def _fits(counter: Counter, claim: Claim, index: int, now: int) -> Refusal | None:
     amount, limit = claim.amount, claim.limit
     if claim.refill is None:
         spent = counter.used + amount
         if spent > limit:
-            return Refusal(index, Cause.SPENT, 0.0)
+            return Refusal(index, Cause.SPENT, _time_to_leave(counter, spent - limit, now) / MICRO)
         if spent + counter.reserved > limit:
             return Refusal(index, Cause.RESERVED, 1.0)
         return None
@@ -200,6 +234,20 @@ def _time_to_gain(counter: Counter, millionths: int) -> int:
     return max(0, -(-(millionths * counter.seconds - counter.rest) // counter.units))
 
 
+def _time_to_leave(counter: Counter, amount: int, now: int) -> int:
+    """Microseconds until so much has left a budget, 0 where that will never be."""
+    if counter.slots is None:
+        return 0
+    return rolling.time_to_leave(counter.slots, counter.rolling, amount, now) or 0
+
+
+def _spend(counter: Counter, amount: int, now: int) -> None:
+    before = counter.used
+    counter.used = min(MOST, before + amount)
+    if counter.slots is not None:
+        rolling.put(counter.slots, counter.rolling, counter.used - before, now)
+
+
 def _take(counter: Counter, claim: Claim, sign: int) -> None:
     if claim.refill is None:
         counter.reserved += sign * claim.amount
@@ -208,9 +256,16 @@ def _take(counter: Counter, claim: Claim, sign: int) -> None:
 
 
 def _remember(counter: Counter, claim: Claim, now: int) -> None:
-    """Set when the counter may be forgotten: a bucket when it is full, a budget when told."""
+    """Set when the counter may be forgotten: a bucket when it is full, a budget when told.
+
+    Places and rolling budgets: as soon as nothing is left in them.
+    """
     if claim.refill is not None:
         counter.expires = now + _time_to_gain(counter, counter.used) + 1
+    elif claim.lent:
+        counter.expires = LONG_AGO
+    elif counter.slots is not None:
+        counter.expires = rolling.empty_at(counter.slots, counter.rolling) or LONG_AGO
     elif claim.expires is None:
         counter.expires = 0
     else:

@@ -137,6 +137,7 @@ def _packed(claim: Claim) -> list[Any]:
         seconds,
         expires,
         int(claim.shadow),
+        -1 if claim.lent else claim.rolling,
     ]
 
 
@@ -148,10 +149,14 @@ def _claim(
     seconds: int,
     expires: int | str,
     shadow: int,
+    rolling: int,
 ) -> Claim:
     refill = (units, seconds) if units else None
     ends = None if expires == -1 else int(expires) // MICRO
-    return Claim(key, int(amount), int(limit), refill, ends, bool(shadow))
+    lent = rolling < 0
+    return Claim(
+        key, int(amount), int(limit), refill, ends, bool(shadow), lent, 0 if lent else rolling
+    )
 
 
 def _number(number: int) -> int | str:

@@ -19,15 +19,17 @@ import orjson
 from gateway.state import ledger
 from gateway.state.journal import Entry, Op
 from gateway.state.ledger import LEASE, MICRO, Counter
+from gateway.state.rolling import Slots
 from gateway.state.store import Admission, Claim, Level
 
 _WIDEST = 2**63 - 1
 _SWEPT_AT_ONCE = 256
 
 _READ_COUNTER = (
-    "SELECT used, reserved, at, rest, expires, most, units, seconds FROM counter WHERE key = ?"
+    "SELECT used, reserved, at, rest, expires, most, units, seconds, rolling, slots"
+    " FROM counter WHERE key = ?"
 )
-_WRITE_COUNTER = "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_COUNTER = "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _READ_LEASE = "SELECT expires, claims FROM lease WHERE serial = ? AND nonce = ?"
 _EXPIRED = "SELECT serial, nonce, claims FROM lease WHERE expires <= ? ORDER BY serial LIMIT ?"
 
@@ -49,8 +51,12 @@ class _Counters(dict[str, Counter]):
             if row is None:
                 return default
             found = self[key] = Counter(*row)
-            if found.units and found.at > self._now:
-                # The clock was set back. A refused call must leave that behind, too.
+            # What time alone has changed a refused call must leave behind, too.
+            if found.rolling:
+                found.slots = _slots_of(row[-1])
+                if ledger.roll(found, self._now):
+                    self.dirty[key] = None
+            elif found.units and found.at > self._now:  # the clock was set back
                 found.at = self._now
                 self.dirty[key] = None
         return found
@@ -208,17 +214,28 @@ def _row(key: str, counter: Counter) -> tuple[str | int, ...]:
         counter.limit,
         counter.units,
         counter.seconds,
+        counter.rolling,
+        orjson.dumps(list(counter.slots.items())) if counter.slots is not None else None,
     )
 
 
+def _slots_of(packed: bytes) -> Slots:
+    return dict(orjson.loads(packed))
+
+
 def _pack(claims: Sequence[Claim]) -> bytes:
-    return orjson.dumps([(c.key, c.amount, c.limit, c.refill, c.expires, c.shadow) for c in claims])
+    return orjson.dumps([_fields(claim) for claim in claims])
+
+
+def _fields(claim: Claim) -> tuple[Any, ...]:
+    plain = (claim.key, claim.amount, claim.limit, claim.refill, claim.expires, claim.shadow)
+    return (*plain, claim.lent, claim.rolling) if claim.lent or claim.rolling else plain
 
 
 def _unpack(packed: bytes) -> tuple[Claim, ...]:
     return tuple(
-        Claim(key, amount, limit, refill and (refill[0], refill[1]), expires, shadow)
-        for key, amount, limit, refill, expires, shadow in orjson.loads(packed)
+        Claim(key, amount, limit, refill and (refill[0], refill[1]), *rest)
+        for key, amount, limit, refill, *rest in orjson.loads(packed)
     )
 
 

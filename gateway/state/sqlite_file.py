@@ -17,14 +17,14 @@ from pathlib import Path
 
 from gateway.state.store import StoreError
 
-SCHEMA = 1
+SCHEMA = 2
 OPEN_PATIENCE_MS = 5000
 
 _TABLES = """
 CREATE TABLE counter (
     key TEXT PRIMARY KEY, used INTEGER NOT NULL, reserved INTEGER NOT NULL, at INTEGER NOT NULL,
     rest INTEGER NOT NULL, expires INTEGER NOT NULL, most INTEGER NOT NULL,
-    units INTEGER NOT NULL, seconds INTEGER NOT NULL
+    units INTEGER NOT NULL, seconds INTEGER NOT NULL, rolling INTEGER NOT NULL, slots BLOB
 ) WITHOUT ROWID;
 CREATE TABLE lease (
     serial INTEGER PRIMARY KEY, nonce TEXT NOT NULL, expires INTEGER NOT NULL, claims BLOB NOT NULL

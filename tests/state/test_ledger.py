@@ -89,6 +89,36 @@ def test_settling_at_most_what_was_reserved_never_passes_an_enforced_limit(
         assert counters[claim.key].used <= 20
 
 
+SPENDING = st.lists(
+    st.tuples(st.integers(1, 60), st.floats(0, 1), st.integers(0, 9), st.integers(0, 40)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(window=st.integers(1, 130), calls=SPENDING)
+def test_no_window_of_a_rolling_budget_ever_holds_more_than_the_limit(
+    window: int, calls: list[tuple[int, float, int, int]]
+) -> None:
+    counters: dict[str, Counter] = {}
+    now, settled = 10**9 * MICRO + 123, []
+    for amount, share, before, after in calls:
+        now += before * MICRO * window // 20
+        claim = Claim("w", amount, 60, rolling=window)
+        if ledger.admit(counters, [claim], now).refusal is None:
+            now += after * MICRO // 9
+            used = int(amount * share)
+            ledger.settle(counters, [claim], [used], now)
+            settled.append((now, used))
+    for end, _ in settled:
+        within = [used for at, used in settled if end - window * MICRO <= at <= end]
+        assert sum(within) <= 60
+    slots = counters["w"].slots
+    assert slots is not None
+    assert sum(slots.values()) == counters["w"].used
+    assert len(slots) <= 61
+
+
 def test_sums_stay_within_64_bits() -> None:
     counters: dict[str, Counter] = {}
     huge = Claim("b", 0, 10)

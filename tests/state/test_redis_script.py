@@ -21,12 +21,21 @@ def test_amounts_that_lua_would_round_travel_as_digits() -> None:
     claim = Claim("b", 2**53, 2**53 - 1, expires=7, shadow=True)
     call = redis_script.admit("l", (claim,))
     sent = orjson.loads(call.text)
-    assert sent == ["a", "l", [["b", str(2**53), 2**53 - 1, 0, 1, 7_000_000, 1]]]
+    assert sent == ["a", "l", [["b", str(2**53), 2**53 - 1, 0, 1, 7_000_000, 1, 0]]]
     assert redis_script._claim(*sent[2][0]) == claim
-    bucket = Claim("r", 1, 2, refill=(3, 4))
-    assert (
-        redis_script._claim(*orjson.loads(redis_script.admit("l", (bucket,)).text)[2][0]) == bucket
-    )
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Claim("r", 1, 2, refill=(3, 4)),
+        Claim("c", 1, 2, lent=True),
+        Claim("w", 1, 2, rolling=3600),
+    ],
+)
+def test_a_claim_comes_back_as_it_was(claim: Claim) -> None:
+    sent = orjson.loads(redis_script.admit("l", (claim,)).text)
+    assert redis_script._claim(*sent[2][0]) == claim
 
 
 def test_answers_become_what_callers_get() -> None:

@@ -18,7 +18,7 @@ local DONE_FOR = '300000'  -- milliseconds that an answer is kept
 local SLACK = 60000  -- milliseconds that a counter outlives its end, which itself is checked
 local SWEPT_AT_ONCE = 256
 local LONGEST_LIFE = 100000000000000  -- milliseconds; Redis adds the present time to it
-local WORDS = string.rep('(%d+) ', 7) .. '(%d+)'
+local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
 
 local done, serial_key, leases_key, held_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, number, lease_time, reports = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
@@ -54,16 +54,22 @@ function book.load(key)
   if counter then return counter end
   local packed = redis.call('GET', prefix .. key)
   if not packed then return nil end
-  local used, reserved, at, rest, expires, limit, units, seconds = string.match(packed, WORDS)
+  local used, reserved, at, rest, expires, limit, units, seconds, rolling, slots =
+    string.match(packed, WORDS)
   if not used then error('PORTCULLIS a counter is not what this version writes') end
   counter = {
     used = read(used), reserved = read(reserved), at = tonumber(at), rest = tonumber(rest),
     expires = read(expires), limit = read(limit), units = tonumber(units),
-    seconds = tonumber(seconds),
+    seconds = tonumber(seconds), rolling = tonumber(rolling),
   }
   book.counters[key] = counter
-  if counter.units > 0 and counter.at > now then
-    counter.at = now  -- the clock went back; a refused call must leave that behind, too
+  -- What time alone has changed a refused call must leave behind, too.
+  if counter.rolling > 0 then
+    counter.slots = {}
+    for word in string.gmatch(slots, '%d+') do counter.slots[#counter.slots + 1] = read(word) end
+    if roll(counter, now) then book.mark(key) end
+  elseif counter.units > 0 and counter.at > now then
+    counter.at = now  -- the clock was set back
     book.mark(key)
   end
   return counter
@@ -176,11 +182,13 @@ local function write_counter(key)
     end
     life = add(ceildiv(sub(counter.expires, now), 1000), SLACK)
   end
-  local packed = table.concat({
+  local words = {
     text(least(WIDEST, counter.used)), text(least(WIDEST, counter.reserved)), text(counter.at),
     text(counter.rest), text(least(WIDEST, counter.expires)), text(counter.limit),
-    text(counter.units), text(counter.seconds),
-  }, ' ')
+    text(counter.units), text(counter.seconds), text(counter.rolling),
+  }
+  for _, word in ipairs(counter.slots or {}) do words[#words + 1] = text(word) end
+  local packed = table.concat(words, ' ')
   if life then
     redis.call('SET', prefix .. key, packed, 'PX', text(least(LONGEST_LIFE, life)))
   else
