@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import __version__
-from gateway.config.load import Loaded, load_texts, read_sources
+from gateway.config import attached
+from gateway.config.load import Loaded, load_sources, read_sources
 from gateway.config.settings import Address, Settings
 from gateway.config.versions import Versions
 from gateway.config.watch import Watch
@@ -48,7 +49,8 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A policy as it was read: `texts` differ from the operator's `source` where one is pinned."""
+    """A policy as it was read: `texts` differ from the operator's `source` where one is pinned.
+    What workers are handed are the texts of `loaded`, attached files included."""
 
     loaded: Loaded
     texts: dict[str, bytes]
@@ -109,7 +111,7 @@ class Supervisor:
         self._handle_signals()
         read = self._read()
         self._in_force(read)
-        await self.crew.start(read.texts)
+        await self.crew.start(read.loaded.text_files)
         self._remember(read)
         self._spawn(self._follow())
 
@@ -147,7 +149,7 @@ class Supervisor:
         source = read_sources(self.settings.policies)
         texts, pinned = self._versions.choose(source)
         try:
-            loaded = load_texts(texts, self._variables)
+            loaded = load_sources(texts, self._variables)
             check_anonymous(self.settings, loaded)
         except ConfigError:
             if self.loaded is not None:
@@ -176,18 +178,20 @@ class Supervisor:
         """Load the policy again and give it to every worker. Returns the problems, if any."""
         async with self._reloading:
             before = self.status.digest
+            files = _attached(self.loaded)
             try:
                 self._watch.seen()  # before it is read: what changes from now on is news
                 read = self._read()
-                if read.loaded.digest != before:
-                    await self.crew.take(read.texts)
+                news = read.loaded.digest != before or _attached(read.loaded) != files
+                if news:
+                    await self.crew.take(read.loaded.text_files)
             except ConfigError as error:
                 return self._refused(error.problems)
             except OSError as error:
                 return self._refused([str(error)])
             self._in_force(read)
             self._remember(read)
-            if read.loaded.digest != before:
+            if news:
                 _log.info("policy loaded", extra={"before": before, "digest": read.loaded.digest})
             return []
 
@@ -247,6 +251,11 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("background work ended", exc_info=error)
+
+
+def _attached(loaded: Loaded | None) -> dict[str, bytes]:
+    """The secrets and certificates that a policy was loaded with."""
+    return {} if loaded is None else attached.split(loaded.text_files)[1]
 
 
 def check_settings(settings: Settings) -> None:

@@ -1,11 +1,12 @@
 """From files to a checked policy: all problems at once, each with its file and line.
 
 Rules of this file:
-- A value from the environment is in the model and nowhere else: not in the digest, not in a
-  problem, not in a warning.
+- A value from the environment or a secret's file is in the model and nowhere else: not in the
+  digest, not in a problem, not in a warning.
 - The digest is over what the operator wrote, not how: comments, order of keys and the split
-  into files do not change it; references to the environment are digested as written. Documents
-  that the policy refers to count in it in the same way.
+  into files do not change it; references to the environment and to files are digested as written.
+  Documents that the policy refers to count in it in the same way; files that are attached to it
+  (`config/attached.py`) do not.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.config import documents
+from gateway.config import attached, documents
 from gateway.config.checks import check_names, find_warnings
 from gateway.config.environment import Environment
 from gateway.config.openapi import OpenApi, read_openapi
@@ -46,7 +47,7 @@ class Loaded:
         digest: `sha256:` and 64 hex digits, see the rules of this file.
         sources: `policy/id` of each rule -> `file:line`.
         warnings: lines ready to print, like the problems of a ConfigError.
-        text_files: the files as they were read, by name.
+        text_files: the files as they were read, by name, attached ones included.
         tools: of every upstream.
     """
 
@@ -67,7 +68,18 @@ def load(path: FilePath, variables: Mapping[str, str] | None = None) -> Loaded:
     Raises:
         ConfigError: with every problem found.
     """
-    return load_texts(read_sources(path), os.environ if variables is None else variables)
+    return load_sources(read_sources(path), os.environ if variables is None else variables)
+
+
+def load_sources(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Loaded:
+    """Load a policy whose texts are read, and whose attached files are not: they are read now, and
+    are among the `texts` of what is loaded.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    loaded = load_texts({**texts, **attached.read_attached(texts)}, variables)
+    return replace(loaded, warnings=loaded.warnings + attached.find_warnings(texts))
 
 
 def read_sources(path: FilePath) -> dict[str, bytes]:
@@ -103,10 +115,19 @@ def _read(path: FilePath, most: int = MOST_BYTES) -> bytes:
 
 def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Loaded:
     """Load a policy from files already read. Raises ConfigError with every problem found."""
-    own, others = documents.split(texts)
+    policy, files = attached.split(texts)
+    own, others = documents.split(policy)
     tree = _merge([read_tree(name, text) for name, text in own.items()])
     registries = read_registries(tree, others)
-    environment = Environment(variables)
+
+    def read_file(written: str, path: Path) -> str:
+        named = documents.path_of(tree.mark(path)[0], written)
+        content = files.get(f"{attached.SECRET}:{named}")
+        if content is None:
+            raise ValueError(f"{named} was not read with the policy")
+        return attached.secret_of(content)
+
+    environment = Environment(variables, read_file)
     document = environment.resolve(tree.value)
     put_registries(registries, tree.value, document)
     problems = list(tree.problems)
@@ -117,12 +138,13 @@ def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Load
 
     note(
         [
-            (path, "a `${` that names no variable; write `$${` for the text")
+            (path, "a `${` that names no variable and no file; write `$${` for the text")
             for path in environment.malformed
         ],
         problems,
     )
-    unset = set()
+    note(environment.unread, problems)
+    unset = {path for path, _ in environment.unread}
     for path, name in environment.missing:
         if _is_credential(path):
             warnings.append((tree.mark(path), f"{name} is not set: {path[1]!r} has no credential"))

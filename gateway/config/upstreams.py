@@ -95,6 +95,14 @@ def _some(value: int) -> int:
     return value
 
 
+def _credential(value: SecretStr) -> SecretStr:
+    if any(ord(c) < 32 or ord(c) == 127 for c in value.get_secret_value()):
+        raise ValueError(
+            "a line break or another control character is in it: no header can hold it"
+        )
+    return value
+
+
 _NOT_A_KEY = re.compile(
     r"host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*"
     r"|x-portcullis-.*",
@@ -152,9 +160,10 @@ class Upstream(Strict):
 
     provider: Provider
     url: UrlField
-    credential: SecretStr | None = None
+    credential: Annotated[SecretStr, AfterValidator(_credential)] | None = None
     default: bool = False
     timeout: DurationField = 600.0
+    trace_context: Literal["pass", "drop"] = "pass"
     credential_header: Annotated[str, AfterValidator(_key_header)] | None = None
     tools: tuple[ToolOptions, ...] = Field(default=(), max_length=1000)
     openapi: Annotated[str, AfterValidator(_document)] | None = None

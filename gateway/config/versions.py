@@ -7,7 +7,8 @@ Rules of this file:
 - Only the supervisor writes versions and the index; `rollback` only writes the pin.
 - Every file appears whole or not at all.
 - A pin holds until the operator's own files change: what was written last is what counts.
-- The files may hold secrets that an operator wrote in plain, so they are mode 0600.
+- The files may hold secrets that an operator wrote in plain, so they are mode 0600. Files that are
+  attached to a policy (`config/attached.py`) MUST NOT be handed in: of these only the name is kept.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Versions:
         """
         pin = self.pinned()
         if pin is not None and pin.fingerprint == fingerprint(texts):
-            pinned = self._read_version(pin.digest)
+            pinned = self.texts(pin.digest)
             if pinned is not None:
                 return pinned, pin.digest
         if pin is not None:
@@ -142,7 +143,7 @@ class Versions:
     def pin(self, digest: str) -> None:
         """Have a kept version served; a running gateway notices. Raises ConfigError."""
         index = self._index()
-        if self._read_version(digest) is None:
+        if self.texts(digest) is None:
             raise ConfigError([f"policy version {digest} is not kept any more"])
         _write(self._folder / "pin.json", {"digest": digest, "fingerprint": index["fingerprint"]})
 
@@ -171,7 +172,8 @@ class Versions:
             raise ConfigError([f"{digest!r} is no policy version"])
         return self._folder / f"{name}.json"
 
-    def _read_version(self, digest: str) -> dict[str, bytes] | None:
+    def texts(self, digest: str) -> dict[str, bytes] | None:
+        """The files of a kept version; None where it is not kept, or cannot be read."""
         found = _read(self._file(digest))
         try:
             return {name: base64.b64decode(text) for name, text in found["files"].items()}

@@ -1,4 +1,5 @@
-"""Notices that the policy has changed: the operator's files, or the pin of a rollback.
+"""Notices that the policy has changed: the operator's files, the secrets and certificates that it
+names, or the pin of a rollback.
 
 It polls contents rather than asking the system for events: that works the same for an editor's
 save, a Kubernetes ConfigMap (whose folder is exchanged behind a symbolic link), a network file
@@ -11,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from gateway.config.attached import read_attached
 from gateway.config.load import read_sources
 from gateway.config.versions import Versions, fingerprint
 from gateway.errors import ConfigError
@@ -37,12 +39,19 @@ class Watch:
 
     def look(self) -> str:
         """What is there now, as one text that differs when anything does."""
-        try:
-            files = fingerprint(read_sources(self._policies))
-        except ConfigError as error:
-            files = str(error)
         pin = self._versions.pinned()
-        return f"{files} {pin.digest if pin else ''}"
+        try:
+            texts = read_sources(self._policies)
+            files = fingerprint(texts)
+        except ConfigError as error:
+            texts, files = {}, str(error)
+        if pin is not None:
+            texts = self._versions.texts(pin.digest) or texts
+        try:
+            attached = fingerprint(read_attached(texts))
+        except ConfigError as error:
+            attached = str(error)
+        return f"{files} {attached} {pin.digest if pin else ''}"
 
     def seen(self) -> None:
         """Take what is there now as known (after a reload by SIGHUP, or a pin that was dropped)."""

@@ -49,3 +49,29 @@ def test_no_form_of_a_value_is_left_in_a_message(secret: str) -> None:
         scrubbed = environment.scrub(f"expected, not {form}")
         assert secret not in scrubbed
         assert "SECRET" in scrubbed
+
+
+def test_a_file_stands_for_its_content_inside_any_text() -> None:
+    asked = []
+
+    def read(written: str, path: tuple[str | int, ...]) -> str:
+        asked.append((written, path))
+        return "hunter2"
+
+    environment = Environment({}, read)
+    assert environment.resolve({"a": ["Basic ${file:/run/key}"]}) == {"a": ["Basic hunter2"]}
+    assert asked == [("/run/key", ("a", 0))]
+    assert environment.scrub("not 'Basic hunter2'") == "not 'Basic ${file:/run/key}'"
+
+
+def test_what_a_file_does_not_bring_is_told_and_gives_nothing() -> None:
+    def read(written: str, path: tuple[str | int, ...]) -> str:
+        raise ValueError(f"{written} is away")
+
+    environment = Environment({}, read)
+    assert environment.resolve({"a": "x${file:key}", "b": "${file:}"}) == {
+        "a": None,
+        "b": "${file:}",
+    }
+    assert environment.unread == [(("a",), "key is away")]
+    assert environment.malformed == [("b",)]

@@ -99,3 +99,45 @@ async def test_a_config_map_is_exchanged_behind_its_link(tmp_path: Path) -> None
 
     script = Script(exchange, None)
     assert await count(Watch(tmp_path, Versions(tmp_path / "state"), 1.0, script)) == 1
+
+
+NAMES_A_SECRET = 'upstreams: {a: {credential: "${file:run/key}"}}'
+
+
+@pytest.fixture
+def key(policy: Path) -> Path:
+    """The secret that the policy names."""
+    policy.write_text(NAMES_A_SECRET)
+    path = policy.parent / "run" / "key"
+    path.parent.mkdir()
+    path.write_text("one")
+    return path
+
+
+async def test_a_secret_that_the_policy_names_is_watched_too(policy: Path, key: Path) -> None:
+    assert await watched(policy, lambda: key.write_text("two"), None, None) == 1
+    assert await watched(policy, key.unlink, None, lambda: key.write_text("two"), None) == 2
+    assert await watched(policy, None, key.with_name("other").touch, None) == 0
+
+
+def mount(key: Path, number: int) -> None:
+    """Put a version of a secret in place in one step, as a kubelet does."""
+    key.with_name(f"..{number}").mkdir()
+    (key.with_name(f"..{number}") / "key").write_text(f"key-{number}")
+    key.with_name("..new").symlink_to(f"..{number}")
+    key.with_name("..new").replace(key.with_name("..data"))
+    if not key.is_symlink():
+        key.unlink()
+        key.symlink_to("..data/key")
+
+
+async def test_a_mounted_secret_is_exchanged_behind_its_link(policy: Path, key: Path) -> None:
+    mount(key, 1)
+    assert await watched(policy, lambda: mount(key, 2), None, None) == 1
+
+
+async def test_a_secret_of_a_pinned_version_is_watched(policy: Path, key: Path) -> None:
+    versions = Versions(policy.parent / "state")
+    versions.serve("sha256:ab", {str(policy): NAMES_A_SECRET.encode()}, {}, 0.0)
+    versions.pin("sha256:ab")
+    assert await watched(policy, lambda: key.write_text("two"), None, None) == 1
