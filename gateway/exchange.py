@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,15 @@ class ToolTrace:
     passed: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What was taken for a stream beside its admission, under a lease of its own. `claims` are by
+    their place in `Exchange.claims`."""
+
+    lease: str
+    claims: Mapping[int, Claim]
+
+
 @dataclass(slots=True)
 class Exchange:
     """Made by `proxy/handler.py`, filled station by station, recorded at its end.
@@ -77,6 +86,8 @@ class Exchange:
     started: float
     monotonic: Callable[[], int] = _no_clock  # nanoseconds; handed in by who makes the exchange
     trace_id: str = ""
+    trace: Any = None  # telemetry.tracing.Trace, where tracing is on
+    attempt: int = 1  # more where the caller's SDK says that it asks again
     identity: Identity = field(default_factory=Identity)
     target: Target | None = None
     dialect: Dialect | None = None
@@ -86,11 +97,14 @@ class Exchange:
     admission: Admission | None = None
     claims: list[Claim] = field(default_factory=list)
     claim_rules: list[Any] = field(default_factory=list)  # the rule of each claim, same order
+    extensions: list[Extension] = field(default_factory=list)  # what a stream took on the way
+    ways_out: dict[Any, str] = field(default_factory=dict)  # the rules that changed a call to fit
     settled: bool = False  # what was reserved has been settled
     settled_amounts: tuple[int, ...] = ()  # what each claim came to, same order
     usage: Usage | None = None
     model_served: str = ""
     answer_id: str = ""
+    finish: str = ""  # the provider's word for why its answer ended
     cost: int | None = None  # nano-dollars
     tool_calls: list[ToolCall] = field(default_factory=list)
     tools: list[ToolTrace] = field(default_factory=list)

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     FIELD_FORCED = "field_forced"
     SIZE_EXCEEDED = "size_exceeded"
     RATE_LIMITED = "rate_limited"
+    CONCURRENCY_LIMITED = "concurrency_limited"
     BUDGET_EXCEEDED = "budget_exceeded"
     BUDGET_RESERVED = "budget_reserved"
     BUDGET_WARNING = "budget_warning"

@@ -87,6 +87,8 @@ def opened(exchange: Exchange) -> dict[str, Any]:
     }
     if exchange.trace_id:
         payload["trace_id"] = exchange.trace_id
+    if exchange.attempt > 1:
+        payload["attempt"] = exchange.attempt
     if target is not None:
         payload["dialect"] = target.dialect
         payload["upstream"] = target.upstream
@@ -282,6 +284,10 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
         }
         if claim.refill is not None:
             entry["refill"] = claim.refill
+        if claim.lent:
+            entry["lent"] = True
+        if claim.rolling:
+            entry["rolling"] = claim.rolling
         if claim.shadow:
             entry["shadow"] = True
         if number < len(admission.levels):

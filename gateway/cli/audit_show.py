@@ -107,6 +107,7 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from _limits(record.get("limits", {}))
     yield "took", _took(record.get("micros", {}))
     yield "policy", f"{record.get('policy', '-')}, gateway {record.get('gateway', '-')}"
+    yield "attempt", str(record.get("attempt", ""))
     yield "trace", str(record.get("trace_id", ""))
     yield "record", f"{entry.file}, number {record['seq']}, hash {entry.hash}"
 

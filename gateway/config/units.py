@@ -21,12 +21,15 @@ LARGEST = 2**62
 
 NANODOLLARS = 10**9
 """Nano-dollars in a dollar."""
+MICRODOLLARS = 10**6
+"""Millionths in a dollar: what rates of dollars count in."""
 
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,12})?"
 _COUNT = re.compile(rf"({_NUMBER})([kKMG]?)")
 _RATE = re.compile(rf"({_NUMBER}[kKMG]?) ?/ ?([a-z]+)")
 _TOKENS = re.compile(rf"({_NUMBER}[kKMG]?) ?tokens?")
 _DOLLARS = re.compile(rf"\$ ?({_NUMBER})")
+_DOLLAR_RATE = re.compile(rf"({_DOLLARS.pattern}) ?/ ?([a-z]+)")
 _SPAN = re.compile(rf"({_NUMBER}) ?(ms|s|sec|min|m|h|d)")
 _DURATION = re.compile(rf"(?:{_NUMBER} ?(?:ms|s|sec|min|m|h|d) ?)+")
 _BYTES = re.compile(rf"({_NUMBER}) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)")
@@ -65,13 +68,16 @@ _BYTE_UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`amount` units every `seconds` seconds."""
+    """`amount` units, or millionths of a dollar, every `seconds` seconds."""
 
     amount: int
     seconds: int
+    dollars: bool = False
 
     def __str__(self) -> str:
-        return f"{self.amount}/{_PERIOD_NAMES.get(self.seconds, f'{self.seconds}s')}"
+        nano = self.amount * NANODOLLARS // MICRODOLLARS
+        amount = Amount(nano, "nanodollars") if self.dollars else self.amount
+        return f"{amount}/{_PERIOD_NAMES.get(self.seconds, f'{self.seconds}s')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,27 @@ def parse_rate(value: object) -> Rate:
     if amount == 0:
         raise ValueError(f"{expected}, at least 1, not {shown(value)}")
     return Rate(amount, _PERIODS[found[2]])
+
+
+def parse_dollar_rate(value: object) -> Rate:
+    """`$5/min` -> Rate(5000000, 60, dollars=True), in millionths of a dollar."""
+    if isinstance(value, Rate):
+        return value
+    expected = 'expected dollars per s, min, hour or day, such as "$5/min" or "$0.50/hour"'
+    found = _DOLLAR_RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found[3] not in _PERIODS:
+        raise ValueError(f"{expected}, not {shown(value)}")
+    amount = _whole(Decimal(found[2]) * MICRODOLLARS, value, expected)
+    if amount == 0:
+        raise ValueError(f"{expected}, more than nothing, not {shown(value)}")
+    return Rate(amount, _PERIODS[found[3]], dollars=True)
+
+
+def parse_amount_or_count(value: object) -> Amount | int:
+    """`$2` -> Amount(2000000000, "nanodollars"); `20` or `2k` -> 20 or 2000."""
+    if isinstance(value, Amount) or (isinstance(value, str) and value.startswith("$")):
+        return parse_amount(value)
+    return parse_count(value)
 
 
 def parse_amount(value: object) -> Amount:
@@ -206,6 +233,24 @@ RateField = Annotated[
     ),
 ]
 """`600/min`, `200k/min`, `10/s`, `5000/hour`, `1M/day`."""
+
+DollarRateField = Annotated[
+    Rate,
+    PlainValidator(parse_dollar_rate),
+    WithJsonSchema(
+        _schema(rf"{_DOLLARS.pattern} ?/ ?({_PERIOD_PATTERN})", "dollars per time", "$5/min")
+    ),
+]
+"""`$5/min`, `$0.50/hour`; counted in millionths of a dollar."""
+
+AmountOrCountField = Annotated[
+    Amount | int,
+    PlainValidator(parse_amount_or_count),
+    WithJsonSchema(
+        {"anyOf": [*_COUNT_SCHEMA["anyOf"], _schema(_DOLLARS.pattern, "dollars", "$2")]}
+    ),
+]
+"""`20`, `2k` or `$2`."""
 
 AmountField = Annotated[
     Amount,

@@ -31,6 +31,8 @@ _TYPES = {
 }
 """Error types by status, as the API's reference lists them ("Errors")."""
 
+_LIMIT_UNITS = frozenset({"requests", "tokens", "input_tokens", "output_tokens"})
+
 BLOCKED = "policy_blocked"
 """The type of what a rule stopped. Claude Code takes it as a gateway's last word: it shows the
 message and asks no more. After other 400s it leaves out one beta feature after the other and asks
@@ -89,7 +91,9 @@ class AnthropicMessages:
         """`anthropic-ratelimit-*`. The reset is a date (RFC 3339), left out without `now`."""
         headers = Headers()
         for limit in limits:
-            head = f"anthropic-ratelimit-{limit.unit}"
+            if limit.unit not in _LIMIT_UNITS:
+                continue
+            head = f"anthropic-ratelimit-{limit.unit.replace('_', '-')}"
             headers.add(f"{head}-limit", str(limit.limit))
             headers.add(f"{head}-remaining", str(max(limit.remaining, 0)))
             if limit.now is not None:

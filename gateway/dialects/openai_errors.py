@@ -18,6 +18,8 @@ _TYPES = {
     429: "rate_limit_error",
 }
 
+_LIMIT_UNITS = frozenset({"requests", "tokens"})
+
 
 def error_type(status: int) -> str:
     """The `type` of an error object; the SDKs choose their exception by the status."""
@@ -50,6 +52,8 @@ def limit_headers(limits: Sequence[RateLimit]) -> Headers:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset reads `6m0s` or `120ms`."""
     headers = Headers()
     for limit in limits:
+        if limit.unit not in _LIMIT_UNITS:
+            continue
         headers.add(f"x-ratelimit-limit-{limit.unit}", str(limit.limit))
         headers.add(f"x-ratelimit-remaining-{limit.unit}", str(max(limit.remaining, 0)))
         headers.add(f"x-ratelimit-reset-{limit.unit}", duration(limit.reset))
@@ -68,11 +72,12 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
 
 
-def chat_usage(value: object) -> Usage | None:
+def chat_usage(value: object, tier: object = None) -> Usage | None:
     """The `usage` object of Chat Completions and Embeddings; None where there is none.
 
     `prompt_tokens` has the cached ones in it. `completion_tokens` has the reasoning in it at
-    OpenAI; xAI counts it beside them, which `total_tokens` shows.
+    OpenAI; xAI counts it beside them, which `total_tokens` shows. `tier` is the answer's
+    `service_tier`, which tells how it was served, whatever was asked for.
     """
     if type(value) is not dict:
         return None
@@ -84,10 +89,16 @@ def chat_usage(value: object) -> Usage | None:
     if given := mapping(value.get("prompt_tokens_details")):
         read = whole_number(given.get("cached_tokens")) or read
         written = whole_number(given.get("cache_write_tokens"))  # OpenRouter's
+        if heard := whole_number(given.get("audio_tokens")):
+            usage.detailed().parts["audio_input"] = min(heard, max(prompt - read - written, 0))
     if read or written:
         usage.input = max(prompt - read - written, 0)
         usage.cache_read = read
         usage.cache_write = written
     if made := mapping(value.get("completion_tokens_details")):
         usage.reasoning = whole_number(made.get("reasoning_tokens"))
+        if spoken := whole_number(made.get("audio_tokens")):
+            usage.detailed().parts["audio_output"] = min(spoken, usage.output)
+    if type(tier) is str:
+        usage.detailed().served["service_tier"] = tier
     return usage

@@ -133,4 +133,20 @@ def mark(exchange: Exchange, headers: Headers) -> Headers:
         headers.add("x-portcullis-rule", str(verdict.rule))
     if exchange.notices:
         headers.extend(exchange.notices.items())
+    if exchange.admission is not None and exchange.dialect is not None:
+        _tell_limits(exchange, exchange.dialect, headers)
     return headers
+
+
+def _tell_limits(exchange: Exchange, dialect: Dialect, headers: Headers) -> None:
+    """Rate-limit headers of the tightest bucket: ours, or upstream's where that has less left."""
+    told: list[tuple[str, str]] = []
+    for limit in _limits(exchange):
+        own = dialect.limit_headers([limit]).items
+        theirs = next((headers.get(name) for name, _ in own if "remaining" in name), "")
+        if not theirs.isdecimal() or int(theirs) > limit.remaining:
+            told += own
+    for name, _ in told:
+        if name in headers:
+            headers.remove(name)
+    headers.extend(told)

@@ -33,6 +33,8 @@ def count(metrics: Metrics, exchange: Exchange) -> None:
     dialect = target.dialect if target is not None else "none"
     upstream = target.upstream if target is not None else "none"
     metrics.requests.add((dialect, exchange.outcome or "none", _reason(exchange)))
+    if exchange.attempt > 1:
+        metrics.retries.add((dialect,))
     metrics.bytes.add(_IN, exchange.bytes_in)
     metrics.bytes.add(_OUT, exchange.bytes_out)
     if dialect == "tunnel":

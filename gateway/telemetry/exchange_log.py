@@ -46,6 +46,7 @@ def fields(exchange: Exchange) -> dict[str, Any]:
         "tenant": identity.tenant,
         "agent": identity.agent,
         "rule": str(stopped.rule) if stopped is not None else "",
+        "attempt": exchange.attempt if exchange.attempt > 1 else "",
         "milliseconds": round((exchange.left - exchange.begun) / 1e6, 3),
         semconv.HTTP_METHOD: exchange.request.method,
         semconv.HTTP_STATUS: exchange.status,
@@ -55,7 +56,7 @@ def fields(exchange: Exchange) -> dict[str, Any]:
         found["upstream"] = target.upstream
         found[semconv.PROVIDER] = semconv.PROVIDERS.get(target.provider, target.provider)
     if call is not None:
-        found[semconv.OPERATION] = semconv.OPERATIONS.get(call.dialect, call.operation)
+        found[semconv.OPERATION] = semconv.operation_of(call)
         found[semconv.REQUEST_MODEL] = call.model[:_LONGEST]
         found[semconv.RESPONSE_MODEL] = exchange.model_served[:_LONGEST]
     if exchange.usage is not None:

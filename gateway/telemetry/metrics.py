@@ -42,6 +42,14 @@ class OpenCount(Protocol):
     open: int
 
 
+class SpanCounts(Protocol):
+    """What a queue of spans tells of itself."""
+
+    sent: int
+    failed: int
+    dropped: int
+
+
 class AuditCounts(Protocol):
     """What an audit writer tells of itself."""
 
@@ -87,6 +95,11 @@ class Declared:
             "dialect",
             "outcome",
             "reason",
+        )
+        self.retries = self._counter(
+            "portcullis_retries_total",
+            "Exchanges of which the caller's SDK said that it asked again.",
+            "dialect",
         )
         self.in_flight = self._gauge(
             "portcullis_requests_in_flight", "Exchanges that are running now."
@@ -228,6 +241,11 @@ class Declared:
             "Calls of the state store that failed.",
             "operation",
         )
+        self.spans = self._counter(
+            "portcullis_trace_spans_total",
+            "Spans that the collector took, that could not be sent, and that found no room.",
+            "outcome",
+        )
         self.cpu = self._counter("portcullis_worker_cpu_seconds_total", "CPU time of the workers.")
         self.memory = self._gauge(
             "portcullis_worker_peak_memory_bytes",
@@ -271,6 +289,7 @@ class Metrics(Declared):
         self._cache: CacheCounts | None = None
         self._running: Sized = ()
         self._tunnels: OpenCount | None = None
+        self._spans: SpanCounts | None = None
         # By station; summed as they come, and shown at a scrape: every call leaves a dozen of them.
         self.station_nanos: defaultdict[str, int] = defaultdict(int)
 
@@ -283,6 +302,10 @@ class Metrics(Declared):
     def watch_cache(self, cache: CacheCounts) -> None:
         """Show what the scan cache counts."""
         self._cache = cache
+
+    def watch_spans(self, spans: SpanCounts) -> None:
+        """Show what became of spans."""
+        self._spans = spans
 
     def watch_running(self, running: Sized) -> None:
         """Show how many exchanges are running: the length of what is given."""
@@ -318,6 +341,10 @@ class Metrics(Declared):
             self.cache_size.set(self._cache.size)
         if self._audit is not None:
             self._show_audit(self._audit)
+        if self._spans is not None:
+            self.spans.show(("sent",), self._spans.sent)
+            self.spans.show(("failed",), self._spans.failed)
+            self.spans.show(("dropped",), self._spans.dropped)
         return {"worker": self._worker, "series": self.families.snapshot()}
 
     def _show_audit(self, audit: AuditCounts) -> None:

@@ -57,6 +57,7 @@ def full_exchange():
     exchange = make_exchange(call, body=SECRET.encode())
     exchange.request.target = f"/v1/chat/completions?key={SECRET}"
     exchange.request.headers.add("authorization", SECRET)
+    exchange.attempt = 2
     exchange.trace_id = "0af7651916cd43dd8448eb211c80319c"
     exchange.identity = Identity(
         tenant="acme",

@@ -29,6 +29,32 @@ def test_rates(text: str, rate: Rate) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "rate", "words"),
+    [
+        ("$5/min", Rate(5_000_000, 60, dollars=True), "$5.00/min"),
+        ("$0.50 / hour", Rate(500_000, 3600, dollars=True), "$0.50/hour"),
+        ("$0.000001/s", Rate(1, 1, dollars=True), "$0.000001/s"),
+    ],
+)
+def test_rates_of_dollars(text: str, rate: Rate, words: str) -> None:
+    assert units.parse_dollar_rate(text) == rate
+    assert str(rate) == words
+
+
+@pytest.mark.parametrize("value", ["5/min", "$5", "$5/fortnight", "$0/min", "$0.0000001/min", 5])
+def test_what_is_no_rate_of_dollars_is_an_error(value: object) -> None:
+    with pytest.raises(ValueError, match=r"\$5/min"):
+        units.parse_dollar_rate(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"), [(20, 20), ("2k", 2000), ("$2", Amount(2_000_000_000, "nanodollars"))]
+)
+def test_a_burst_is_a_count_or_dollars(value: object, parsed: object) -> None:
+    assert units.parse_amount_or_count(value) == parsed
+
+
+@pytest.mark.parametrize(
     ("text", "amount"),
     [
         ("$5.00", Amount(5_000_000_000, "nanodollars")),

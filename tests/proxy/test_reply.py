@@ -10,9 +10,11 @@ import pytest
 from gateway.dialects.registry import DIALECTS
 from gateway.errors import CallerError, OwnError, UpstreamError
 from gateway.message import Headers, Reply, Request
+from gateway.policy.kinds.rate_limit import RateLimitOptions, RateLimitRule
 from gateway.proxy import reply as replies
-from gateway.testing import make_exchange
-from gateway.verdict import Action, Reason, RuleRef, Verdict
+from gateway.state.store import Admission, Level
+from gateway.testing import make_exchange, make_workshop
+from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 
 CHAT, MESSAGES = DIALECTS["openai_chat"], DIALECTS["anthropic_messages"]
 RULE = RuleRef("base", "secrets", "secrets")
@@ -131,3 +133,67 @@ def test_a_shadow_verdict_does_not_show() -> None:
     exchange = make_exchange()
     exchange.decide(verdict(shadow=True))
     assert replies.mark(exchange, Headers()).get("x-portcullis-verdict") == "allow"
+
+
+def with_buckets(**rates: int) -> Any:
+    """An exchange admitted by buckets of so many units a minute, of which one is taken."""
+    exchange = make_exchange()
+    for unit, amount in rates.items():
+        options = RateLimitOptions.model_validate(
+            {"kind": "rate_limit", "per": "tenant", unit: f"{amount}/min"}
+        )
+        rule = RateLimitRule(options, RULE, Mode.ENFORCE, make_workshop())
+        claims = rule.claims(exchange)
+        exchange.claims += claims
+        exchange.claim_rules += [rule] * len(claims)
+    levels = tuple(Level(1, 0, claim.limit) for claim in exchange.claims)
+    exchange.admission = Admission("lease", levels, 1)
+    return exchange
+
+
+def test_every_answer_tells_how_the_buckets_stand() -> None:
+    exchange = with_buckets(requests=60, tokens=1000)
+    exchange.dialect = CHAT
+    headers = replies.mark(exchange, Headers())
+    assert headers.get("x-ratelimit-limit-requests") == "60"
+    assert headers.get("x-ratelimit-remaining-requests") == "59"
+    assert headers.get("x-ratelimit-reset-requests") == "1s"
+    assert headers.get("x-ratelimit-remaining-tokens") == "999"
+
+
+def test_of_several_buckets_the_tightest_is_told() -> None:
+    exchange = with_buckets(requests=60)
+    exchange.claims += with_buckets(requests=7).claims
+    exchange.claim_rules += with_buckets(requests=7).claim_rules
+    exchange.admission = Admission("lease", (Level(1, 0, 60), Level(1, 0, 7)), 1)
+    exchange.dialect = CHAT
+    headers = replies.mark(exchange, Headers())
+    assert headers.get("x-ratelimit-limit-requests") == "7"
+    assert [n for n, _ in headers.items].count("x-ratelimit-limit-requests") == 1
+
+
+@pytest.mark.parametrize(("theirs", "told"), [("3", "3"), ("58", "58"), ("5000", "59")])
+def test_upstreams_own_figures_stay_where_they_leave_less(theirs: str, told: str) -> None:
+    exchange = with_buckets(requests=60)
+    exchange.dialect = CHAT
+    sent = [
+        ("X-RateLimit-Limit-Requests", "10000"),
+        ("X-RateLimit-Remaining-Requests", theirs),
+        ("x-ratelimit-remaining-tokens", "77"),
+    ]
+    headers = replies.mark(exchange, Headers(sent))
+    assert headers.get("x-ratelimit-remaining-requests") == told
+    assert headers.get("x-ratelimit-limit-requests") == ("60" if told == "59" else "10000")
+    assert headers.get("x-ratelimit-remaining-tokens") == "77"
+
+
+def test_anthropic_tells_of_tokens_in_and_out_and_openai_of_what_its_sdk_knows() -> None:
+    exchange = with_buckets(input_tokens=100, output_tokens=200)
+    exchange.dialect = MESSAGES
+    headers = replies.mark(exchange, Headers())
+    assert headers.get("anthropic-ratelimit-input-tokens-remaining") == "99"
+    assert headers.get("anthropic-ratelimit-output-tokens-remaining") == "199"
+    assert headers.get("anthropic-ratelimit-input-tokens-reset").endswith("Z")
+    exchange.dialect = CHAT
+    names = [name for name, _ in replies.mark(exchange, Headers()).items]
+    assert not [name for name in names if "ratelimit" in name]

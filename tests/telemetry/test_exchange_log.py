@@ -15,6 +15,7 @@ SECRET = "content-that-nobody-may-read"
 def ended(outcome="refused"):
     exchange = make_exchange(make_call([("user", SECRET)]), body=SECRET.encode())
     exchange.request.target = f"/v1/chat/completions?key={SECRET}"
+    exchange.attempt = 3
     exchange.trace_id = "0af7651916cd43dd8448eb211c80319c"
     exchange.outcome, exchange.status = outcome, 400
     exchange.verdicts = [
@@ -27,6 +28,7 @@ def ended(outcome="refused"):
 
 def test_line_carries_the_trace_and_the_rule_and_no_content():
     said = fields(ended())
+    assert said["attempt"] == 3
     assert said["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
     assert (said["exchange"], said["rule"]) == ("x1", "starter/secrets")
     assert said["error.type"] == "secret_found"

@@ -1,19 +1,29 @@
-"""`rate_limit`: so many requests or tokens in a time, for each tenant, user, session ...
+"""`rate_limit`: so many requests, tokens or dollars in a time, or so many calls at once, for each
+tenant, user, session ...
 
-A token bucket: it holds `burst`, is full at first and refills steadily. A request takes 1. For
-tokens a call takes what it will likely use; when it ends, that is put right to what it did use.
+Rates are token buckets: a bucket holds `burst`, is full at first and refills steadily. A request
+takes 1. Of tokens and dollars a call takes what it will likely use; when it ends, that is put right
+to what it did use. `concurrency` lends places: a call has one until it ends, or its holder dies.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gateway.config.rule_options import RuleOptions
-from gateway.config.units import CountField, Rate, RateField
+from gateway.config.units import (
+    Amount,
+    AmountOrCountField,
+    CountField,
+    DollarRateField,
+    Rate,
+    RateField,
+)
 from gateway.dialects.base import Call, RateLimit, Usage
 from gateway.exchange import Exchange
 from gateway.policy.rule import Rule, Stage, Workshop, call_of
@@ -21,10 +31,18 @@ from gateway.policy.scopes import Missing, PerField, Scopes, scope_verdict
 from gateway.state.store import Claim, Level, Refusal
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 
+if TYPE_CHECKING:
+    from gateway.upstream.prices import ModelPrice
+
 LARGEST = 10**12
 """The largest rate or burst: a bucket counts in millionths, in 64 bits."""
 LIKELY_OUTPUT = 500
 """Tokens that an answer is taken to have until it is known, where it may have as many."""
+NANO_PER_MICRO = 1000
+PLACE_WAIT = 1.0
+"""Seconds after which a call that found no place may ask again."""
+
+_RATES = ("requests", "tokens", "input_tokens", "output_tokens", "dollars")
 
 
 class RateLimitOptions(RuleOptions):
@@ -34,40 +52,77 @@ class RateLimitOptions(RuleOptions):
     per: PerField
     requests: RateField | None = None
     tokens: RateField | None = None
-    burst: CountField | None = None
+    input_tokens: RateField | None = None
+    output_tokens: RateField | None = None
+    dollars: DollarRateField | None = None
+    concurrency: CountField | None = Field(default=None, ge=1, le=1_000_000)
+    burst: AmountOrCountField | None = None
     missing: Missing = "block"
+
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """The rates that are given, by what they count."""
+        return {name: rate for name in _RATES if (rate := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        rates = [rate for rate in (self.requests, self.tokens) if rate is not None]
-        if not rates:
-            raise ValueError('expected `requests` or `tokens`, such as "600/min"')
-        if self.burst is not None and len(rates) > 1:
-            raise ValueError("`burst` holds for one rate: write requests and tokens as two rules")
-        if self.burst == 0:
-            raise ValueError("`burst` is at least 1")
-        if max(*(rate.amount for rate in rates), self.burst or 0) > LARGEST:
-            raise ValueError(f"expected at most {LARGEST} in a period and a burst")
+        rates = self.rates
+        if not rates and self.concurrency is None:
+            raise ValueError(
+                'expected a rate (`requests`, `tokens`, `dollars` ...), such as "600/min", or '
+                "`concurrency`"
+            )
+        if self.burst is not None:
+            if len(rates) != 1:
+                raise ValueError("`burst` holds for one rate: write each rate as a rule of its own")
+            if ("dollars" in rates) is not isinstance(self.burst, Amount):
+                raise ValueError('`burst` counts what its rate does: "$2" for `dollars`, else "20"')
+            if not _burst(self.burst):
+                raise ValueError("`burst` is at least 1, or a millionth of a dollar")
+        bursts = [_burst(self.burst)] if self.burst is not None else []
+        if max([*bursts, *(rate.amount for rate in rates.values())], default=0) > LARGEST:
+            raise ValueError(f"expected at most {LARGEST} (or $1M) in a period and a burst")
         return self
 
     def default_id(self) -> str:
         return f"{self.kind}-{'-'.join(self.per)}"
 
 
-class _Bucket:
-    """One rate of a rule, ready to make claims."""
+def _burst(burst: Amount | int) -> int:
+    """In the rate's unit: whole, or micro-dollars."""
+    return burst.value // NANO_PER_MICRO if isinstance(burst, Amount) else burst
 
-    __slots__ = ("limit", "rate", "refill", "unit")
 
-    def __init__(self, unit: str, rate: Rate, burst: int | None) -> None:
-        self.unit = unit
-        self.rate = rate
-        self.limit = burst if burst is not None else rate.amount
-        self.refill = (rate.amount, rate.seconds)
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One limit of a rule, ready to make claims. `rate` None: places.
+
+    Attributes:
+        unit: what it counts; `dollars` in millionths of one, `calls` are places.
+        words: how messages name it: `600/min requests`.
+    """
+
+    unit: str
+    limit: int
+    rate: Rate | None
+    words: str
+
+
+def _limits(options: RateLimitOptions) -> dict[str, _Limit]:
+    """The limits of a rule by their unit, which is the end of their claims' keys."""
+    limits = {}
+    for unit, rate in options.rates.items():
+        size = rate.amount if options.burst is None else _burst(options.burst)
+        words = str(rate) if unit == "dollars" else f"{rate} {unit.replace('_', ' ')}"
+        limits[unit] = _Limit(unit, size, rate, words)
+    if options.concurrency is not None:
+        words = f"{options.concurrency} calls at once"
+        limits["calls"] = _Limit("calls", options.concurrency, None, words)
+    return limits
 
 
 class RateLimitRule(Rule):
-    """Takes from a bucket of requests, of tokens, or of both."""
+    """Takes from buckets, and a place."""
 
     kind: ClassVar[str] = "rate_limit"
     stage: ClassVar[Stage] = Stage.LIMITS
@@ -80,12 +135,11 @@ class RateLimitRule(Rule):
         self._scopes = Scopes(
             options.per, options.missing, f"{ref.policy}:{ref.id}", workshop.scope_key
         )
-        given = (("requests", options.requests), ("tokens", options.tokens))
-        self._buckets = {
-            unit: _Bucket(unit, rate, options.burst) for unit, rate in given if rate is not None
-        }
-        self.needs_usage = options.tokens is not None
-        if options.requests is not None and not {"model", "tool"} & set(options.per):
+        self._limits = _limits(options)
+        self._prices = workshop.prices
+        self.needs_usage = not self._limits.keys() <= {"requests", "calls"}
+        counts_calls = not self._limits.keys().isdisjoint({"requests", "calls"})
+        if counts_calls and not {"model", "tool"} & set(options.per):
             self.judges = "both"  # a tunnel is a request, but names neither
 
     def on_request(self, exchange: Exchange) -> Sequence[Verdict]:
@@ -95,32 +149,60 @@ class RateLimitRule(Rule):
     def claims(self, exchange: Exchange) -> Sequence[Claim]:
         if self._scopes.lacking(exchange) is not None:
             return ()
+        taken = [(limit, self._taken(exchange, limit)) for limit in self._limits.values()]
+        return [
+            Claim(
+                f"{start}:{limit.unit}",
+                amount,
+                limit.limit,
+                refill=(limit.rate.amount, limit.rate.seconds) if limit.rate else None,
+                shadow=self.shadow,
+                lent=limit.rate is None,
+            )
+            for start in self._scopes.keys(exchange)
+            for limit, amount in taken
+        ]
+
+    def _taken(self, exchange: Exchange, limit: _Limit) -> int:
+        """What a call takes for now."""
+        if limit.unit in ("requests", "calls"):
+            return 1
         call = call_of(exchange)
-        claims = []
-        for start in self._scopes.keys(exchange):
-            for bucket in self._buckets.values():
-                amount = 1 if bucket.unit == "requests" else _likely(call, bucket.limit)
-                claims.append(
-                    Claim(
-                        f"{start}:{bucket.unit}",
-                        amount,
-                        bucket.limit,
-                        refill=bucket.refill,
-                        shadow=self.shadow,
-                    )
-                )
-        return claims
+        if limit.unit == "dollars" and call.fixed_cost is not None:
+            return _micro(call.fixed_cost)
+        if not call.billable:
+            return 0
+        text = min(call.input_estimate(), LARGEST)
+        if limit.unit == "input_tokens":
+            return text
+        answer = _likely_answer(call)
+        if limit.unit == "output_tokens":
+            return min(answer, limit.limit)
+        if limit.unit == "tokens":
+            return _fitting(text, answer, limit.limit)
+        price = self._price(exchange)
+        sent = _micro(self._prices.cost(Usage(text), price))
+        both = _micro(self._prices.cost(Usage(text, output=answer), price))
+        return _fitting(sent, both - sent, limit.limit)
 
     def on_refusal(self, exchange: Exchange, claim: Claim, refusal: Refusal) -> Verdict:
-        bucket = self._bucket(claim)
-        allows = f"allows {bucket.rate} {bucket.unit} per {self._scopes.words}"
+        limit = self._limit(claim)
+        allows = f"allows {limit.words} per {self._scopes.words}"
+        if limit.rate is None:
+            return self.verdict(
+                Action.THROTTLE,
+                Reason.CONCURRENCY_LIMITED,
+                f"{allows}, and as many are running",
+                instead=f"Send the same request again in {PLACE_WAIT:g} s.",
+                retry_after=PLACE_WAIT,
+            )
         if claim.amount > claim.limit:
             # No wait would help: an agent that is told to come back would come back for ever.
             return self.verdict(
                 Action.BLOCK,
                 Reason.SIZE_EXCEEDED,
-                f"{allows}, at most {claim.limit} at once, and this request alone has about "
-                f"{claim.amount}",
+                f"{allows}, at most {_shown(limit, claim.limit)} at once, and this request alone "
+                f"has about {_shown(limit, claim.amount)}",
                 instead="Send a shorter conversation.",
             )
         wait = max(1, math.ceil(refusal.retry_after))
@@ -133,40 +215,60 @@ class RateLimitRule(Rule):
         )
 
     def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
-        if self._bucket(claim).unit == "requests":
+        unit = self._limit(claim).unit
+        if unit in ("requests", "calls"):
             return claim.amount
-        if call_of(exchange).operation == "opaque" and exchange.sent:
+        call = call_of(exchange)
+        if call.operation == "opaque" and exchange.sent:
             return claim.amount  # nobody can tell: the estimate stands
-        return min(max(0, usage.total), LARGEST)
+        if unit == "dollars":
+            nano = self._prices.cost(usage, self._price(exchange)) if cost is None else cost
+            return min(max(0, _micro(nano)), LARGEST)
+        counts = {"input_tokens": usage.total_input, "output_tokens": usage.output}
+        return min(max(0, counts.get(unit, usage.total)), LARGEST)
 
     def unit(self, claim: Claim) -> str:
-        return self._bucket(claim).unit
+        unit = self._limit(claim).unit
+        return "microdollars" if unit == "dollars" else unit
 
     def limit_of(self, claim: Claim, level: Level) -> RateLimit:
-        """How the bucket of a claim stands, for the dialect's rate-limit headers."""
-        bucket = self._bucket(claim)
-        units, seconds = bucket.refill
-        return RateLimit(
-            bucket.unit,
-            bucket.limit,
-            max(0, bucket.limit - level.used),
-            max(0, level.used) * seconds / units,
-        )
+        """How a limit stands, for the dialect's rate-limit headers."""
+        limit = self._limit(claim)
+        taken = max(0, level.used if limit.rate else level.reserved)
+        full = taken * limit.rate.seconds / limit.rate.amount if limit.rate else PLACE_WAIT
+        return RateLimit(limit.unit, limit.limit, max(0, limit.limit - taken), full)
 
-    def _bucket(self, claim: Claim) -> _Bucket:
-        return self._buckets[claim.key.rpartition(":")[2]]
+    def _limit(self, claim: Claim) -> _Limit:
+        return self._limits[claim.key.rpartition(":")[2]]
+
+    def _price(self, exchange: Exchange) -> ModelPrice:
+        provider = exchange.target.provider if exchange.target is not None else ""
+        return self._prices.price_of(call_of(exchange), provider, exchange.model_served)
 
 
-def _likely(call: Call, most: int) -> int:
-    """The tokens that a call will likely use: its text, and an answer of usual length.
+def _likely_answer(call: Call) -> int:
+    """The tokens that the answers of a call will likely have."""
+    if call.operation != "chat":
+        return 0
+    asked = LIKELY_OUTPUT if call.max_output is None else min(call.max_output, LIKELY_OUTPUT)
+    return asked * call.choices
+
+
+def _fitting(text: int, answer: int, most: int) -> int:
+    """What a request takes together with its likely answer.
 
     The answer counts only as far as the bucket can hold it, so that a small bucket does not
-    refuse for ever what a real answer would have fitted. A call that costs nothing takes none.
+    refuse for ever what a real answer would have fitted.
     """
-    if not call.billable:
-        return 0
-    text = min(call.input_estimate(), LARGEST)
-    if call.operation != "chat":
-        return text
-    asked = LIKELY_OUTPUT if call.max_output is None else min(call.max_output, LIKELY_OUTPUT)
-    return max(text, min(text + asked * call.choices, most))
+    return min(max(text, min(text + answer, most)), LARGEST)
+
+
+def _micro(nano: int) -> int:
+    """Nano-dollars in millionths of a dollar, rounded up."""
+    return -(-nano // NANO_PER_MICRO)
+
+
+def _shown(limit: _Limit, amount: int) -> str:
+    if limit.unit == "dollars":
+        return str(Amount(amount * NANO_PER_MICRO, "nanodollars"))
+    return str(amount)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from gateway.dialects.base import Call, Usage
 from gateway.exchange import Exchange
 from gateway.policy.kinds.rate_limit import RateLimitOptions, RateLimitRule
+from gateway.policy.rule import call_of
 from gateway.state.memory import MemoryStore
 from gateway.state.store import Admission, Level
 from gateway.testing import make_call, make_exchange, make_workshop
@@ -181,7 +182,8 @@ def test_a_call_without_the_scope_is_refused_or_shares() -> None:
 
 
 def test_usage_is_asked_for_only_where_tokens_count() -> None:
-    assert not rule(requests="1/min").needs_usage
+    assert not rule(requests="1/min", concurrency=5).needs_usage
+    assert rule(dollars="$1/min").needs_usage
     assert rule(tokens="1/min").needs_usage
 
 
@@ -199,10 +201,91 @@ async def test_a_hundred_at_once_take_no_more_than_there_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rate", "taken", "used"),
+    [("input_tokens", 100, 130), ("output_tokens", 50, 300), ("tokens", 150, 430)],
+)
+async def test_tokens_in_and_out_can_be_limited_apart(rate: str, taken: int, used: int) -> None:
+    gate = Gate(rule(**{rate: "1000/min"}))
+    exchange, admission, _ = await gate.ask(text(100, max_output=50))
+    assert exchange.claims[0].amount == taken
+    usage = Usage(input=80, cache_read=20, cache_write=30, output=300, reasoning=200)
+    await gate.end(exchange, admission, usage)
+    assert await gate.store.peek(exchange.claims[0].key) == Level(used, 0, 1000)
+
+
+async def test_dollars_are_taken_on_estimate_and_put_right_to_the_real_cost() -> None:
+    gate = Gate(rule(dollars="$0.01/min"))
+    exchange, admission, verdict = await gate.ask(text(100, max_output=50))
+    assert verdict is None
+    (claim,) = exchange.claims
+    prices = gate.limit.workshop.prices
+    price = prices.price_of(call_of(exchange), "")
+    assert claim.amount == -(-prices.cost(Usage(100, output=50), price) // 1000)
+    amount = gate.limit.actual(exchange, claim, Usage(), 9_000_001)
+    assert amount == 9001  # rounded up to a millionth of a dollar
+    await gate.store.settle(admission.lease, [amount])
+    _, _, verdict = await gate.ask(text(100, max_output=50))
+    while verdict is None:
+        _, _, verdict = await gate.ask(text(100, max_output=50))
+    assert (verdict.action, verdict.reason) == (Action.THROTTLE, Reason.RATE_LIMITED)
+    assert "allows $0.01/min per tenant" in verdict.what
+
+
+async def test_a_request_dearer_than_the_bucket_is_told_so() -> None:
+    gate = Gate(rule(dollars="$0.000001/min"))
+    _, _, verdict = await gate.ask(text(1000))
+    assert verdict is not None
+    assert verdict.reason is Reason.SIZE_EXCEEDED
+    assert "at most $0.000001 at once" in verdict.what
+
+
+async def test_what_a_tool_costs_is_known_before_it_runs() -> None:
+    call = text(1)
+    call.fixed_cost = 2_500_000
+    (claim,) = rule(dollars="$1/min").claims(make_exchange(call))
+    assert claim.amount == 2500
+
+
+async def test_a_place_is_taken_while_a_call_runs_and_given_back_when_it_ends() -> None:
+    gate = Gate(rule(concurrency=2))
+    exchange, admission, _ = await gate.ask()
+    assert (await gate.ask())[2] is None
+    _, _, verdict = await gate.ask()
+    assert verdict is not None
+    assert (verdict.action, verdict.reason) == (Action.THROTTLE, Reason.CONCURRENCY_LIMITED)
+    assert "2 calls at once per tenant" in verdict.what
+    assert verdict.retry_after == 1.0
+    await gate.end(exchange, admission, Usage(output=9))
+    assert (await gate.ask())[2] is None
+
+
+async def test_a_place_whose_holder_died_is_free_again() -> None:
+    gate = Gate(rule(concurrency=1))
+    assert (await gate.ask())[2] is None
+    assert (await gate.ask())[2] is not None
+    gate.now += 61
+    assert (await gate.ask())[2] is None
+
+
+def test_tunnels_count_as_requests_and_take_places() -> None:
+    assert rule(requests="1/min").judges == "both"
+    assert rule(concurrency=1).judges == "both"
+    assert rule(concurrency=1, per=["tenant", "model"]).judges == "calls"
+    assert rule(tokens="1/min").judges == "calls"
+
+
+@pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({}, "expected `requests` or `tokens`"),
-        ({"requests": "1/min", "tokens": "1/min", "burst": 5}, "as two rules"),
+        ({}, "expected a rate"),
+        ({"requests": "1/min", "tokens": "1/min", "burst": 5}, "a rule of its own"),
+        ({"concurrency": 3, "burst": 5}, "a rule of its own"),
+        ({"requests": "1/min", "burst": "$2"}, "counts what its rate does"),
+        ({"dollars": "$1/min", "burst": 20}, "counts what its rate does"),
+        ({"dollars": "$1/min", "burst": "$0.0000001"}, "at least 1"),
+        ({"dollars": "1/min"}, r"\$5/min"),
+        ({"dollars": "$0.0000001/min"}, "exactly"),
+        ({"concurrency": 0}, "greater than or equal to 1"),
         ({"requests": "1/min", "burst": 0}, "at least 1"),
         ({"tokens": "2000G/min"}, "at most"),
         ({"requests": "often"}, "600/min"),
