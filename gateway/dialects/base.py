@@ -169,6 +169,27 @@ class Step:
 
 
 @dataclass(slots=True)
+class UsageDetails:
+    """What few answers tell of their use, and what changes its price.
+
+    Attributes:
+        parts: tokens of a sort that may have a price of its own (`audio_input`, `audio_cache_read`,
+            `audio_output`, `image_input`, `image_output`, `video_input`), each a part of a count of
+            the `Usage`, never beside it.
+        searches: web searches that the provider ran and charges one by one.
+        served: how it was served, by the request's field that asks for it (`service_tier`,
+            `speed`, `inference_geo`), in the provider's words.
+        steps: the inferences that made the answer, each with its model ("" for the one that
+            serves), where it took several. The counts of the `Usage` are their sums.
+    """
+
+    parts: dict[str, int] = field(default_factory=dict)
+    searches: int = 0
+    served: dict[str, str] = field(default_factory=dict)
+    steps: tuple[tuple[str, Usage], ...] = ()
+
+
+@dataclass(slots=True)
 class Usage:
     """Tokens of one exchange, each counted once.
 
@@ -184,6 +205,7 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     estimated: bool = False
+    details: UsageDetails | None = None
 
     @property
     def total_input(self) -> int:
@@ -192,6 +214,12 @@ class Usage:
     @property
     def total(self) -> int:
         return self.total_input + self.output
+
+    def detailed(self) -> UsageDetails:
+        """The details, made where there are none yet."""
+        if self.details is None:
+            self.details = UsageDetails()
+        return self.details
 
 
 class Call(ABC):
@@ -301,6 +329,18 @@ class Call(ABC):
     def arguments_now(self, invoked: ToolCall) -> str:
         """The arguments of one of `invokes` as they go upstream, after what rules rewrote."""
         return invoked.arguments
+
+    def context(self) -> Mapping[str, str]:
+        """The W3C fields (`traceparent` ...) that the body itself carries; none where it has no
+        place for them."""
+        return {}
+
+    def carry(self, traceparent: str, tracestate: str) -> None:
+        """Write the trace that upstream's work belongs to into the body, where it has a place for
+        that."""
+
+    def drop_context(self) -> None:
+        """Take W3C's fields out of the body."""
 
     def mend_headers(self, headers: Headers) -> None:
         """Carry what rules rewrote into the headers that repeat it, before they go upstream."""

@@ -11,10 +11,11 @@ server asked, one by one or as a batch; or nothing, where it opens or ends a str
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from gateway.dialects import jsonrpc, mcp_carrier
+from gateway.dialects import jsonrpc, mcp_carrier, mcp_meta
 from gateway.dialects.base import Surface, ToolCall
 from gateway.dialects.jsondoc import JsonDocument, dumps
 from gateway.dialects.jsonrpc import Kind, Message
@@ -189,6 +190,17 @@ class McpCall(NoModelCall):
 
     def mend_headers(self, headers: Headers) -> None:
         self._headers.mend(headers)
+
+    def context(self) -> Mapping[str, str]:
+        return mcp_meta.context(self.messages)
+
+    def carry(self, traceparent: str, tracestate: str) -> None:
+        if mcp_meta.carry(self.messages, traceparent, tracestate):
+            self.document.touch()
+
+    def drop_context(self) -> None:
+        if mcp_meta.drop(self.messages):
+            self.document.touch()
 
     def heard(self, status: int, headers: Headers) -> None:
         """A redirect would lead the client around the gateway."""

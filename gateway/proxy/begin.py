@@ -9,25 +9,32 @@ import time
 from gateway.exchange import Exchange
 from gateway.message import Request
 from gateway.proxy.live import Live
+from gateway.telemetry.trace_context import trace_of
+from gateway.telemetry.tracing import Tracing
 
 _RANDOM_BYTES = 10
 _AT_ONCE = 256
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_MOST_RETRIES = 99
 
 
 class Current:
     """Makes exchanges that keep the policy of the moment at which they began."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, tracing: Tracing | None = None) -> None:
         self.live = live
         self._ids = Ids()
+        self._tracing = tracing
 
     def begin(self, request: Request) -> Exchange:
         now, begun = time.time(), time.perf_counter_ns()
-        traceparent = request.headers.get("traceparent")
         exchange = Exchange(self._ids.next(now), request, now, time.perf_counter_ns)
-        if traceparent:
+        if self._tracing is not None:
+            self._tracing.begin(exchange)
+        elif traceparent := request.headers.get("traceparent"):
             exchange.trace_id = trace_of(traceparent)
+        if retries := request.headers.get("x-stainless-retry-count"):
+            exchange.attempt = attempt_of(retries)
         exchange.snapshot = self.live
         exchange.begun = exchange.left = begun
         return exchange
@@ -50,7 +57,7 @@ class Ids:
         return f"ptx_{int(now * 1000):012x}{random}"
 
 
-def trace_of(traceparent: str) -> str:
-    """The trace id of a `traceparent` header (W3C Trace Context, section 3.2); "" for another."""
-    found = _TRACEPARENT.fullmatch(traceparent.strip())
-    return found[1] if found else ""
+def attempt_of(retries: str) -> int:
+    """Which attempt at one call this is, by the header in which the SDKs of OpenAI and Anthropic
+    count the earlier ones; at most 100, and 1 where it is no number."""
+    return 1 + min(int(retries), _MOST_RETRIES) if _NUMBER.fullmatch(retries) else 1

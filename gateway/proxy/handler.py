@@ -183,6 +183,8 @@ class Handler:
         if body and exchange.target.dialect not in _READ_BY_CHARSET:
             refuse_charset(request.headers)
         exchange.call = exchange.dialect.decode(request, body)
+        if exchange.trace is not None:
+            exchange.trace.read(exchange, exchange.call)
         if exchange.call.invokes:
             set_price(exchange)
         exchange.mark("decode")
@@ -247,6 +249,11 @@ class Handler:
         judged = bool(self._pipeline(exchange).rules) and target.dialect != "opaque"
         if judged or call.rewrites_answer:
             header_rules.readable_only(headers, stream=call.stream)
+        if exchange.trace is not None:
+            exchange.trace.sends(exchange, headers, tells=not plan.drops_context)
+        if plan.drops_context:
+            header_rules.drop_context(headers)
+            call.drop_context()
         body = exchange.request.body
         if call.document.changed:
             body = call.encode()

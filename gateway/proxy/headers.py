@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.message import Headers
+from gateway.telemetry.trace_context import FIELDS
 
 HOP_BY_HOP = frozenset(
     {
@@ -76,6 +77,13 @@ def readable_only(headers: Headers, *, stream: bool) -> None:
     asked = (part.strip() for part in headers.get("accept-encoding").split(","))
     kept = [part for part in asked if part.partition(";")[0].strip().lower() in READABLE]
     headers.set("Accept-Encoding", ", ".join(kept) or "identity")
+
+
+def drop_context(headers: Headers) -> None:
+    """Tell upstream of no trace that the call belongs to, and of no baggage."""
+    if headers.has_any(FIELDS):
+        for name in FIELDS:
+            headers.remove(name)
 
 
 def _without(headers: Headers, dropped: frozenset[str]) -> list[tuple[str, str]]:

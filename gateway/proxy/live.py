@@ -25,12 +25,13 @@ _KEY_HEADERS = {
 @dataclass(frozen=True, slots=True)
 class UpstreamPlan:
     """Where an upstream is, how it is called, and the tools that it has. `credential` is a
-    header, or None."""
+    header, or None. `drops_context`: it learns of no trace."""
 
     base: str
     credential: tuple[str, str] | None
     timeouts: Timeouts
     tools: ToolTable = NO_TOOLS
+    drops_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +71,10 @@ def upstream_plan(file: PolicyFile, name: str, tools: ToolTable = NO_TOOLS) -> U
     base = options.url
     if options.provider == "mcp":  # the router gives its whole path
         base = base[: len(base) - len(urlsplit(base).path)]
-    return UpstreamPlan(base, credential, Timeouts(read=options.timeout), tools)
+    return UpstreamPlan(
+        base,
+        credential,
+        Timeouts(read=options.timeout),
+        tools,
+        drops_context=options.trace_context == "drop",
+    )

@@ -125,6 +125,7 @@ class Relay:
         exchange.usage = decoded.usage
         exchange.model_served = decoded.model
         exchange.answer_id = decoded.id
+        exchange.finish = decoded.finish
         exchange.text_out = sum([len(s.text) for s in decoded.segments])
         return decoded
 
@@ -290,6 +291,7 @@ class Relay:
         stream = window.stream
         exchange.model_served = stream.model
         exchange.answer_id = stream.id
+        exchange.finish = stream.finish
         exchange.text_out = window.text_out
         usage = stream.usage
         if usage is not None and not stream.finished:  # cut off: its output is our estimate

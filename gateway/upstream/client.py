@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
@@ -94,9 +95,15 @@ class _Pool:
 
 
 class Client:
-    """Connections to all upstreams of one worker."""
+    """Connections to all upstreams of one worker.
 
-    def __init__(self) -> None:
+    Args:
+        sent_again: told of the headers of a request that goes out a second time, and may change
+            them.
+    """
+
+    def __init__(self, sent_again: Callable[[Headers], None] | None = None) -> None:
+        self._sent_again = sent_again
         self._pools: dict[str, _Pool] = {}
         self._context: ssl.SSLContext | None = None
 
@@ -143,6 +150,9 @@ class Client:
             except BrokenError as error:
                 if kept is None or error.begun or method not in ("GET", "HEAD", "OPTIONS"):
                     raise
+                if self._sent_again is not None:
+                    self._sent_again(headers)
+                    data = _encode(method, pool.origin, target, headers, body)
                 connection = await pool.connect(timeouts.connect)
                 answer = connection.request(data, no_body=method == "HEAD", timeout=timeouts.read)
                 await answer.head()

@@ -17,6 +17,7 @@ import orjson
 from gateway.dialects.sse import MAX_EVENT, encode
 from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
+from gateway.telemetry.trace_context import FIELDS
 from gateway.upstream.client import Client, Timeouts
 from gateway.verdict import Reason
 from gateway.websocket import ClosedError, Handshake, WebSocket
@@ -62,7 +63,9 @@ class ResponsesSocket:
         """
         del method
         await self._stop_watching()
-        made_for = (base, target, *headers.items)
+        # A trace's context differs from call to call; the connection bears that of its first.
+        said = [pair for pair in headers if pair[0].lower() not in FIELDS]
+        made_for = (base, target, *said)
         if self._socket is not None and (not self._socket.open or made_for != self._made_for):
             self.abort()
         if self._socket is None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.message import Headers, Request
-from gateway.proxy.begin import Current, Ids, trace_of
+from gateway.proxy.begin import Current, Ids
 from gateway.proxy.live import Live
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -31,28 +29,6 @@ def test_an_id_begins_with_the_time_in_milliseconds() -> None:
     assert int(Ids().next(1_700_000_000.123)[4:16], 16) == 1_700_000_000_123
 
 
-@pytest.mark.parametrize(
-    ("header", "trace"),
-    [
-        (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
-        (f"cc-{TRACE}-00f067aa0ba902b7-01-what-comes-later", TRACE),
-        ("", ""),
-        (f"00-{TRACE}", ""),
-        (f"00-{'0' * 32}-00f067aa0ba902b7-01", ""),
-        (f"00-{TRACE.upper()}-00f067aa0ba902b7-01", ""),
-        (f"00-{TRACE[:-1]}x-00f067aa0ba902b7-01", ""),
-        (f"00-{TRACE}0-00f067aa0ba902b7-01", ""),
-    ],
-)
-def test_the_trace_is_that_of_a_valid_traceparent(header: str, trace: str) -> None:
-    assert trace_of(header) == trace
-
-
-@given(st.text(alphabet=st.characters(max_codepoint=255)))
-def test_any_header_gives_a_trace_or_none(header: str) -> None:
-    assert len(trace_of(header)) in (0, 32)
-
-
 def test_an_exchange_keeps_the_policy_of_its_beginning() -> None:
     first, second = cast("Live", object()), cast("Live", object())
     current = Current(first)
@@ -62,3 +38,14 @@ def test_an_exchange_keeps_the_policy_of_its_beginning() -> None:
     assert begun.trace_id == TRACE
     assert current.begin(request()).snapshot is second
     assert current.begin(request()).trace_id == ""
+
+
+@pytest.mark.parametrize(
+    ("retries", "attempt"),
+    [("0", 1), ("1", 2), ("2", 3), ("4711", 100), ("", 1), ("-1", 1), ("two", 1), ("9" * 30, 1)],
+)
+def test_an_sdk_says_which_attempt_a_call_is(retries: str, attempt: int) -> None:
+    current = Current(cast("Any", object()))
+    headers = Headers([("X-Stainless-Retry-Count", retries)] if retries else [])
+    begun = current.begin(Request("POST", "/v1/chat/completions", headers))
+    assert begun.attempt == attempt

@@ -1,0 +1,124 @@
+"""OpenTelemetry's packages: ids, sampler, resource, and the exporter to an OTLP backend.
+
+The only file that knows them, imported only where tracing is on. They read their own environment
+variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_SERVICE_NAME`,
+`OTEL_RESOURCE_ATTRIBUTES`).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+import uuid
+from collections.abc import Sequence
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+
+from gateway import __version__
+from gateway.errors import ConfigError
+from gateway.telemetry import semconv
+from gateway.telemetry.spans import Span
+from gateway.telemetry.trace_context import SAMPLED, Parent
+
+NAME = "portcullis"
+"""The service's name where `OTEL_SERVICE_NAME` gives none."""
+
+_SCOPE = InstrumentationScope(NAME, __version__, semconv.SCHEMA)
+_OK, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+
+
+class Sdk:
+    """One worker's. Raises ConfigError where a variable cannot be used.
+
+    Args:
+        worker: its number, for `service.instance.id`.
+    """
+
+    def __init__(self, worker: int) -> None:
+        # Its own lines repeat at every try and quote the address; the queue says what is lost.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+        self._resource = _resource(worker)
+        provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
+        self._sampler = provider.sampler
+        self.ids = provider.id_generator
+        try:
+            self._exporter = OTLPSpanExporter()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ConfigError([f"OTEL_EXPORTER_OTLP_*: {type(error).__name__}: {error}"]) from error
+
+    def sample(self, trace_id: int, parent: Parent | None) -> bool:
+        """Whether a trace is recorded."""
+        context = None
+        if parent is not None:
+            flags = TraceFlags(parent.flags)
+            above = SpanContext(parent.trace_id, parent.span_id, is_remote=True, trace_flags=flags)
+            context = set_span_in_context(NonRecordingSpan(above))
+        decided = self._sampler.should_sample(context, trace_id, NAME, SpanKind.SERVER)
+        return decided.decision is Decision.RECORD_AND_SAMPLE
+
+    def export(self, spans: Sequence[Span]) -> bool:
+        """Send spans, and wait until they arrived or the exporter gave up."""
+        made = [self._made(span) for span in spans]
+        return self._exporter.export(made) is SpanExportResult.SUCCESS
+
+    def stop(self) -> None:
+        """Give up what is being sent."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+    def _made(self, span: Span) -> ReadableSpan:
+        state = _state(span.state)
+        flags = TraceFlags(span.flags)
+        parent = None
+        if span.parent:
+            parent = SpanContext(span.trace_id, span.parent, span.remote, flags, state)
+        links = []
+        if span.link is not None:
+            links = [Link(SpanContext(*span.link, is_remote=True, trace_flags=TraceFlags(SAMPLED)))]
+        return ReadableSpan(
+            name=span.name,
+            context=SpanContext(span.trace_id, span.span_id, False, flags, state),
+            parent=parent,
+            resource=self._resource,
+            attributes=span.attributes,
+            events=[Event(name, said, when) for name, when, said in span.events],
+            links=links,
+            kind=SpanKind.SERVER if span.server else SpanKind.CLIENT,
+            status=_FAILED if span.failed else _OK,
+            start_time=span.start,
+            end_time=span.end,
+            instrumentation_scope=_SCOPE,
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _state(text: str) -> TraceState:
+    return TraceState.from_header([text]) if text else TraceState()
+
+
+def _resource(worker: int) -> Resource:
+    """What the environment says of this service; what it leaves out is ours."""
+    found = Resource.create()
+    ours: dict[str, str] = {"service.version": __version__}
+    # Unique for each process, as the conventions ask; its name helps who looks at it.
+    ours["service.instance.id"] = f"{socket.gethostname()}/worker-{worker}/{uuid.uuid4().hex[:8]}"
+    ours = {name: value for name, value in ours.items() if name not in found.attributes}
+    if str(found.attributes.get("service.name", "")).startswith("unknown_service"):
+        ours["service.name"] = NAME
+    return found.merge(Resource(ours))
