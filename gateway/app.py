@@ -63,6 +63,7 @@ from gateway.state.store import StoreError
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
 from gateway.telemetry.metrics import Metrics, merge
+from gateway.telemetry.tracing import open_tracing, sent_again
 from gateway.upstream.client import Client
 from gateway.upstream.prices import packaged_prices
 from gateway.upstream.router import Router
@@ -258,7 +259,10 @@ async def build(
     def make(texts: dict[str, bytes]) -> Live:
         return _live(texts, listen, workshop, cache, digest)
 
-    current = Current(make(texts))
+    tracing = open_tracing(os.environ, number)
+    if tracing is not None:
+        metrics.watch_spans(tracing.queue)
+    current = Current(make(texts), tracing)
     sessions = Sessions(
         SessionBook(store, derive(master, "session")),
         KeptStandIns(store, derive(master, "stand-ins"), metrics.store_failed),
@@ -267,10 +271,12 @@ async def build(
     def observe(exchange: Exchange) -> None:
         metrics.record(exchange)
         log_exchange(exchange)
+        if tracing is not None:
+            tracing.end(exchange)
 
     closer = Closer(store, audit, sessions, observe, metrics.store_failed)
     metrics.watch_running(closer.running)
-    client = Client()
+    client = Client(sent_again if tracing is not None else None)
     handler = Handler(
         begin=current.begin,
         store=store,
@@ -296,7 +302,7 @@ async def build(
         return Patience(limits.head_timeout, limits.body_timeout)
 
     server = DataServer(front.handle, patience)
-    parts = Parts(store, audit, metrics, client, closer, handler, server, make, connector)
+    parts = Parts(store, audit, metrics, client, closer, handler, server, make, connector, tracing)
     return parts, current
 
 

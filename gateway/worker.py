@@ -19,6 +19,7 @@ from gateway.proxy.live import Live
 from gateway.proxy.server import DataServer
 from gateway.state.store import Store, StoreError
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
 from gateway.upstream.client import Client
 from gateway.upstream.tunnels import Connector
 
@@ -52,6 +53,7 @@ class Parts:
     server: DataServer
     build: Callable[[dict[str, bytes]], Live]
     connector: Connector
+    tracing: Tracing | None = None
 
 
 class Worker:
@@ -194,6 +196,8 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await parts.client.close()
+        if parts.tracing is not None:
+            await parts.tracing.close()
         await parts.audit.stop({"policy": self._current.live.digest})
         await self._log_head()
         await parts.store.close()
