@@ -1,24 +1,28 @@
-# Everything here sets itself up: a fresh clone needs python3 (3.11 or newer, with venv) and, for the
-# tests of the Node SDKs and of the coding agents, npm. What was installed is remembered by stamp
-# files, so that the second call starts at once.
+# Everything here sets itself up: a fresh clone needs python3 (3.11 or newer, with venv), for the
+# tests of the Node SDKs and of the coding agents npm, and for those of the Helm chart go. What was
+# installed is remembered by stamp files, so that the second call starts at once.
 #
 # Arguments for the program go into ARGS:  make run ARGS="--policies policies/strict.yaml"
 # The coding agents take 800 MB:           make test AGENTS=no  leaves them out, and their tests skip
+# Building helm takes some minutes, once:  make test CHART=no   leaves it out, and its tests skip
 
 PYTHON ?= python3
 ARGS ?=
 TESTS ?=
 AGENTS ?= yes
+CHART ?= yes
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/clients/node
 CODING := tests/agents/node
+HELM := tests/helm/go
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 NODE_READY := $(NODE)/node_modules/.ready
 CODING_READY := $(CODING)/node_modules/.ready
+HELM_READY := $(HELM)/bin/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,7 +37,7 @@ run: $(RUNTIME) ## start the gateway (ARGS="..." goes to `portcullis serve`)
 demo: $(RUNTIME) ## one scene per kind of rule, no key and no network needed
 	@exec $(BIN)/portcullis demo $(ARGS)
 
-test: lint $(NODE_READY) $(CODING_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
+test: lint $(NODE_READY) $(CODING_READY) $(HELM_READY) ## lint, then all tests (TESTS="tests/policy -k name" for some)
 	@$(BIN)/python -m pytest -n 2 $(TESTS)
 
 lint: $(DEV) ## ruff and mypy
@@ -60,7 +64,7 @@ lock: $(DEV) ## resolve the dependencies anew into the lock files
 		(cd $$folder && npm install --package-lock-only --omit-lockfile-registry-resolved) || exit 1; done
 
 clean: ## remove what this file made, the environments included
-	rm -rf $(VENV) $(NODE)/node_modules $(CODING)/node_modules .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules $(CODING)/node_modules $(HELM)/bin .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -99,4 +103,18 @@ $(CODING_READY): $(CODING)/package-lock.json $(CODING)/package.json
 		(cd $(CODING) && npm ci --ignore-scripts --fetch-retries=1 --no-audit --no-fund --loglevel=error >/dev/null \
 			&& touch node_modules/.ready) \
 		|| echo "npm could not install the coding agents: their tests will skip" >&2; \
+	fi
+
+# helm and what checks its output, built from source by go.sum. go 1.21 or newer gets itself the
+# version that go.mod asks for. Go's own build cache makes the next clone of this machine quick.
+$(HELM_READY): tests/helm/install.py $(HELM)/go.mod $(HELM)/go.sum $(HELM)/podsecurity/main.go | $(DEV)
+	@mkdir -p $(@D)
+	@export PATH="$$PATH:/usr/local/go/bin"; \
+	if [ "$(CHART)" = no ]; then echo "CHART=no: the tests of the Helm chart will skip" >&2; \
+	elif ! command -v go >/dev/null 2>&1; then \
+		echo "go is not here: the tests of the Helm chart will skip" >&2; \
+	else \
+		echo "Building helm and kubeconform (some minutes, once)"; \
+		($(BIN)/python tests/helm/install.py && touch $@) \
+		|| echo "go could not build helm: the tests of the Helm chart will skip" >&2; \
 	fi
