@@ -21,8 +21,9 @@ from pydantic import (
 )
 
 from gateway.config.forward_proxy import ForwardProxy
+from gateway.config.prices import Price, PricedModel
 from gateway.config.rule_options import RuleOptions, Strict
-from gateway.config.units import BytesField, CountField, DollarsField, DurationField
+from gateway.config.units import BytesField, DurationField
 from gateway.config.upstreams import Upstream
 from gateway.policy.kinds import KINDS
 from gateway.verdict import Mode
@@ -40,9 +41,6 @@ HostName = Annotated[
 
 Origin = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 """An origin as browsers send it: scheme and host, no path."""
-
-PricedModel = Annotated[str, StringConstraints(pattern=r"^[^*]{1,120}\*?$")]
-"""A model's name, or the start of names with a `*` at its end."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -177,18 +175,6 @@ class Admin(Strict):
     """The admin listener."""
 
     tokens: tuple[AdminToken, ...] = ()
-
-
-class Price(Strict):
-    """Dollars for a million tokens, in nano-dollars. What is left out costs what `input` does
-    (the cache's reads and writes)."""
-
-    input: DollarsField
-    output: DollarsField
-    cache_read: DollarsField | None = None
-    cache_write: DollarsField | None = None
-    cache_write_1h: DollarsField | None = None
-    max_output: CountField | None = None
 
 
 class PolicyFile(Strict):

@@ -7,10 +7,14 @@ from typing import Any
 from gateway.dialects.anthropic_blocks import CALLS, BlockReader, arguments_text, depends_on
 from gateway.dialects.base import Answer, Surface, ToolCall, Usage
 from gateway.dialects.jsondoc import JsonDocument, loads_lenient
-from gateway.dialects.reading import mapping, string, whole_number
+from gateway.dialects.reading import mapping, objects, string, whole_number
 
 CALLING = frozenset({"tool_use", "pause_turn"})
 """Stop reasons that ask the agent to go on with a call."""
+
+
+_SERVED = ("speed", "inference_geo")
+"""What a usage report says of how the answer was served, by the names that requests have."""
 
 
 class AnthropicAnswer(Answer):
@@ -105,6 +109,10 @@ def merge_usage(known: Usage | None, report: Any) -> Usage | None:
     `message_start` reports the input, `message_delta` cumulative totals; a field that is
     missing or null keeps its earlier value ("Streaming Messages" in the API's docs).
     `input_tokens` is what the cache neither gave nor took.
+
+    Where several inferences made the answer (`iterations`: one that shortens the history, an
+    advisor's, one of another model after a refusal) the totals are those of some of them only;
+    all are charged ("Compaction", "Advisor tool" in the API's docs).
     """
     fields = mapping(report)
     if not fields:
@@ -130,4 +138,24 @@ def merge_usage(known: Usage | None, report: Any) -> Usage | None:
         long = whole_number(hour) if hour is not None else usage.cache_write_1h
         usage.cache_write_1h = min(long, total)
         usage.cache_write = total - usage.cache_write_1h
+    for name in _SERVED:
+        if type(fields.get(name)) is str:
+            usage.detailed().served[name] = fields[name]
+    searches = whole_number(mapping(fields.get("server_tool_use")).get("web_search_requests"))
+    if searches:
+        usage.detailed().searches = searches
+    steps = objects(fields.get("iterations"))
+    if len(steps) > 1:
+        _take_steps(usage, steps)
     return usage
+
+
+def _take_steps(usage: Usage, steps: list[dict[str, Any]]) -> None:
+    """The sums of all inferences in the place of the totals, and each of them."""
+    parts = [(string(step.get("model")), merge_usage(None, step) or Usage()) for step in steps]
+    usage.input = sum(part.input for _, part in parts)
+    usage.cache_read = sum(part.cache_read for _, part in parts)
+    usage.cache_write = sum(part.cache_write for _, part in parts)
+    usage.cache_write_1h = sum(part.cache_write_1h for _, part in parts)
+    usage.output = sum(part.output for _, part in parts)
+    usage.detailed().steps = tuple(parts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.dialects.base import Answer, Surface, ToolCall, Usage
-from gateway.dialects.gemini_fields import camel, each, field, listed, whole
+from gateway.dialects.base import Answer, Surface, ToolCall
+from gateway.dialects.gemini_fields import camel, each, field, listed
 from gateway.dialects.gemini_parts import PartReader
+from gateway.dialects.gemini_usage import read_searches, read_usage
 from gateway.dialects.jsondoc import JsonDocument, loads_lenient
 from gateway.dialects.reading import string
 
@@ -25,14 +26,6 @@ _FOUND = frozenset({"groundingMetadata", "groundingAttributions", "urlContextMet
 _SEALED = frozenset({"continuationToken", "googleMapsWidgetContextToken", "sdkBlob"})
 """Values that only Google can read."""
 
-_COUNTS = (
-    "promptTokenCount",
-    "toolUsePromptTokenCount",
-    "cachedContentTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "totalTokenCount",
-)
 _CALLS = ("functionCall", "executableCode", "toolCall")
 _RESULTS = ("codeExecutionResult", "toolResponse")
 
@@ -50,6 +43,7 @@ class GeminiAnswer(Answer):
         self.id = string(field(root, "responseId"))
         self.model = string(field(root, "modelVersion"))
         self.usage = read_usage(None, field(root, "usageMetadata"))
+        read_searches(self.usage, listed(root, "candidates"))
         self._nodes: dict[str, dict[str, Any]] = {}
         reader = PartReader(document)
         for name, spelled in reader.names(root, "").items():
@@ -200,34 +194,6 @@ def forget_logprobs(candidate: Any) -> None:
     if type(candidate) is dict:
         for name in ("logprobsResult", "logprobs_result"):
             candidate.pop(name, None)
-
-
-def read_usage(known: Usage | None, report: Any) -> Usage | None:
-    """`usageMetadata` laid over what earlier chunks said; the counts are totals so far.
-
-    `promptTokenCount` has the cached tokens in it; what the provider's tools put into the prompt
-    (`toolUsePromptTokenCount`) and the thoughts stand beside it and beside the answer's tokens
-    ("GenerateContentResponse", "UsageMetadata" in the API's reference). `totalTokenCount` counts
-    where it is more than their sum.
-    """
-    if type(report) is not dict:
-        return known
-    prompt, tools, cached, said, thought, total = [_count(report, name) for name in _COUNTS]
-    if not (prompt or tools or cached or said or thought or total):
-        return known
-    return Usage(
-        input=max(prompt - cached, 0) + tools,
-        cache_read=cached,
-        output=max(said + thought, total - max(prompt, cached) - tools),
-        reasoning=thought,
-    )
-
-
-def _count(report: dict[str, Any], name: str) -> int:
-    value = report.get(name)
-    if type(value) is not int:
-        value = whole(field(report, name)) or 0
-    return value if value > 0 else 0
 
 
 def call_of(part: dict[str, Any]) -> ToolCall:

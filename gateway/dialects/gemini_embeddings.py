@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.dialects.base import Answer, Call, Surface, Usage
+from gateway.dialects.base import Answer, Call, Surface
 from gateway.dialects.gemini_body import read_content
 from gateway.dialects.gemini_fields import camel, each, field, unique_fields
 from gateway.dialects.gemini_parts import PartReader
 from gateway.dialects.gemini_paths import GeminiPath, plain_model
+from gateway.dialects.gemini_usage import read_usage
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.reading import byte_length, string, whole_number
+from gateway.dialects.reading import byte_length, string
 
 PER_REQUEST = 64
 """Tokens allowed beside the bytes of the body, whose JSON is longer than any framing."""
@@ -101,8 +102,7 @@ class EmbedAnswer(Answer):
         root: dict[str, Any] = document.root
         if not {"embedding", "embeddings", "predictions", "error"} & root.keys():
             raise ValueError("no embeddings")
-        asked = whole_number(field(field(root, "usageMetadata"), "promptTokenCount"))
-        self.usage = Usage(asked) if asked else None
+        self.usage = read_usage(None, field(root, "usageMetadata"))
 
     def encode(self) -> bytes:
         return self._document.encode()

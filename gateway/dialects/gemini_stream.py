@@ -25,12 +25,12 @@ from gateway.dialects.gemini_answer import (
     inner_of,
     parts_of,
     read_extra,
-    read_usage,
 )
 from gateway.dialects.gemini_calls import Entry, StreamedCall, StreamedCandidate
 from gateway.dialects.gemini_errors import error_object
 from gateway.dialects.gemini_fields import field, listed
 from gateway.dialects.gemini_parts import SIGNATURES, PartReader
+from gateway.dialects.gemini_usage import read_searches, read_usage
 from gateway.dialects.json_array import ArrayEvent, ArrayWriter
 from gateway.dialects.jsondoc import JsonDocument, dumps, loads_lenient
 from gateway.dialects.leaf_parts import RawFrame, apply_leaves, leaf_parts, raw_frame
@@ -117,6 +117,7 @@ class GeminiStream(AnswerStream):
         self.model = string(field(payload, "modelVersion")) or self.model
         self.id = self.id or string(field(payload, "responseId"))
         self.usage = read_usage(self.usage, field(payload, "usageMetadata"))
+        read_searches(self.usage, listed(payload, "candidates"))
         if not self._head:
             self._head = {
                 key: payload[key] for key in ("modelVersion", "responseId") if key in payload

@@ -81,7 +81,7 @@ class ChatAnswer(Answer):
             choices = []
         self.model = string(root.get("model"))
         self.id = string(root.get("id"))
-        self.usage = chat_usage(root.get("usage"))
+        self.usage = chat_usage(root.get("usage"), root.get("service_tier"))
         self._calls: dict[str, tuple[dict[str, Any], Any]] = {}  # key: its message and its entry
         self._texts: list[tuple[dict[str, Any], dict[str, Any], Any, Any]] = []
         reader = Reader(document)

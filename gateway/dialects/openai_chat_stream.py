@@ -111,7 +111,7 @@ class ChatStream(AnswerStream):
             self._head = {key: payload[key] for key in _HEAD if key in payload}
         usage = payload.get("usage")
         if usage is not None:
-            self.usage = chat_usage(usage) or self.usage
+            self.usage = chat_usage(usage, payload.get("service_tier")) or self.usage
 
     def _read_choice(self, frame: ChatFrame, choice: dict[str, Any], position: int) -> None:
         index = choice.get("index")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.dialects.base import Answer, Surface, Usage
 from gateway.dialects.jsondoc import JsonDocument, loads_lenient
-from gateway.dialects.reading import mapping, string, whole_number
+from gateway.dialects.reading import mapping, objects, string, whole_number
 from gateway.dialects.responses_items import (
     CALLS,
     ItemReader,
@@ -31,7 +32,7 @@ class ResponsesAnswer(Answer):
         self.id = string(root.get("id"))
         self.model = string(root.get("model"))
         self.finish = finish_of(root)
-        self.usage = usage_of(root.get("usage"))
+        self.usage = usage_of(root)
         reader = ItemReader(document, read_arguments=False)
         self._items: dict[str, dict[str, Any]] = {}
         for number, item in enumerate(output):
@@ -108,16 +109,19 @@ def finish_of(response: Any) -> str:
     return string(reason) or string(fields.get("status"))
 
 
-def usage_of(report: Any) -> Usage | None:
-    """`input_tokens` counts all input; what the cache gave and took is a part of it."""
-    fields = mapping(report)
+def usage_of(response: Mapping[str, Any]) -> Usage | None:
+    """`input_tokens` counts all input; what the cache gave and took is a part of it.
+
+    The response tells how it was served, and what tools of the provider it took.
+    """
+    fields = mapping(response.get("usage"))
     if not fields:
         return None
     inside = mapping(fields.get("input_tokens_details"))
     total = whole_number(fields.get("input_tokens"))
     read = min(whole_number(inside.get("cached_tokens")), total)
     written = min(whole_number(inside.get("cache_write_tokens")), total - read)
-    return Usage(
+    usage = Usage(
         input=total - read - written,
         cache_read=read,
         cache_write=written,
@@ -125,4 +129,23 @@ def usage_of(report: Any) -> Usage | None:
         reasoning=whole_number(
             mapping(fields.get("output_tokens_details")).get("reasoning_tokens")
         ),
+    )
+    tier = response.get("service_tier")
+    if type(tier) is str:
+        usage.detailed().served["service_tier"] = tier
+    if searches := _searches(response):
+        usage.detailed().searches = searches
+    return usage
+
+
+def _searches(response: Mapping[str, Any]) -> int:
+    """Web searches that were run: as the response counts them, else the calls in its output that
+    searched. Opening a page that was found is no search ("Web search" in the API's guides)."""
+    told = mapping(mapping(response.get("tool_usage")).get("web_search"))
+    if "num_requests" in told:
+        return whole_number(told["num_requests"])
+    return sum(
+        mapping(item.get("action")).get("type") in (None, "search")
+        for item in objects(response.get("output"))
+        if item.get("type") == "web_search_call"
     )

@@ -361,7 +361,7 @@ class ResponsesReader:
         frame.items = self.items
         self._read_response(frame, payload)
         response = mapping(payload.get("response"))
-        self.usage = usage_of(response.get("usage")) or self.usage
+        self.usage = usage_of(response) or self.usage
         self.finish = finish_of(response)
         self.finished = True
         frame.closing = True

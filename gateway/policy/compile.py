@@ -19,7 +19,7 @@ from gateway.errors import ConfigError
 from gateway.policy.kinds import KINDS
 from gateway.policy.rule import Rule, Stage, Workshop
 from gateway.policy.when import compile_when, watches_tenant
-from gateway.upstream.prices import Prices
+from gateway.upstream.prices import PriceError, Prices
 from gateway.upstream.tools import ToolTable
 from gateway.verdict import RuleRef
 
@@ -63,7 +63,10 @@ def compile_policy(loaded: Loaded, workshop: Workshop) -> Snapshot:
         ConfigError: with every rule that cannot be built (an expression that does not compile).
     """
     file = loaded.file
-    prices = workshop.prices.with_overrides(file.prices) if file.prices else workshop.prices
+    try:
+        prices = workshop.prices.with_overrides(file.prices) if file.prices else workshop.prices
+    except PriceError as error:
+        raise ConfigError([str(error)]) from error
     workshop = replace(workshop, prices=prices)
     rules: dict[str, list[Rule]] = {name: [] for name in file.policies}
     problems: list[str] = []

@@ -174,12 +174,11 @@ class Closer:
             prices = exchange.snapshot.prices
             if call.members:
                 exchange.cost = sum(
-                    prices.cost(_likely(member), prices.price_of(member, target.provider))
+                    prices.cost_of(member, target.provider, "", _likely(member))
                     for member in call.members
                 )
                 return
-            price = prices.price_of(call, target.provider, exchange.model_served)
-            exchange.cost = prices.cost(usage, price)
+            exchange.cost = prices.cost_of(call, target.provider, exchange.model_served, usage)
 
     async def _settle(self, exchange: Exchange) -> None:
         """Put what was used in the place of what was reserved."""

@@ -1,9 +1,8 @@
-"""What models cost: a table of prices, a way to find a model in it, and the arithmetic.
+"""What models cost: a way to find a model in the table, and what a call and an answer come to.
 
 Rules of this file:
-- Money is whole nano-dollars. A price is nano-dollars for a million tokens, which is exact for
-  every published price; a cost is rounded up, once, at the end of an exchange.
-- `reserve` is never below what `cost` can come to for a call that keeps to its bounds.
+- Money is whole nano-dollars; a cost is rounded up, once, at the end of an exchange.
+- What `most` says is never below what `cost_of` can come to for a call that keeps to its bounds.
 - A model that is not in the table is never free, see `dearest`, unless it runs on one's own
   machine, see `OWN_MACHINES`.
 """
@@ -14,105 +13,54 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from fractions import Fraction
 from importlib.resources import files
-from typing import Any, Protocol
-
-import yaml
+from typing import Any
 
 from gateway.dialects.base import Call, Usage
-
-MILLION = 1_000_000
-NANO = 1_000_000_000
-BATCH = Decimal("0.5")
-"""What a request of a batch costs of the usual price: half, with Anthropic ("Batch processing" in
-its docs) as with OpenAI ("Batch API")."""
+from gateway.upstream.price_model import MILLION, Mode, ModelPrice, Origin, rounded
+from gateway.upstream.price_override import Discount, PriceOverride, like, own_price
+from gateway.upstream.price_table import Source, read_table
 
 OWN_MACHINES = frozenset({"ollama"})
 """Providers that charge nothing: a model of theirs costs what the table or the policy says, else
 nothing. Its tokens are counted."""
 
+SEARCHES = 20
+"""Web searches that are reserved for a call which lets the provider search and says no number: it
+is an allowance, for no provider states a bound."""
+
 # What a provider appends to a model's name for a dated or numbered snapshot of the same model:
-# -2024-07-18, -20250929, @20250929, -0613, -latest, -v1:0, -001, -preview-09-2025.
+# -2024-07-18, -20250929, @20250929, -0613, -latest, -v1:0, -001, -preview-09-2025, and :2023-07-21
+# as answers of legacy completions have it.
 _SNAPSHOT = re.compile(
-    r"(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|-preview-\d{2}-\d{4}|-\d{3,4}|[-@]latest|-v\d+(?::\d+)?)$"
+    r"(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|-preview-\d{2}-\d{4}|-\d{3,4}|[-@]latest|-v\d+(?::\d+)?"
+    r"|:\d{4}-?\d{2}-?\d{2})$"
 )
 # How marketplaces write the maker in front: openai/gpt-4o, us.anthropic.claude-..., models/...
-_MAKER = re.compile(r"^(?:openai/|anthropic/|google/|models/|(?:[a-z]{2,6}\.)?anthropic\.)")
+_MAKER = re.compile(
+    r"^(?:(?:openai|anthropic|google|mistralai|deepseek|x-ai|xai|cohere|models)/"
+    r"|(?:[a-z]{2,6}\.)?anthropic\.)"
+)
 _REMEMBERED = 1024
 _LONGEST_NAME = 200  # callers write the name: a longer one is no model's
+_ONE = Fraction(1)
+
+# What a request's content may hide audio or video in: their tokens may cost more than text's.
+_NO_MEDIA = frozenset({"image", "encrypted", "tokens"})
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPrice:
-    """Nano-dollars for a million tokens of each sort, and the model's bounds in tokens.
+class Match:
+    """How a name was found: the entry, where it stands (`policy`, `table`), under which name."""
 
-    Attributes:
-        context: most input tokens of one request; 0: not known.
-        max_output: most output tokens of one answer.
-        long_above: a request with more input tokens than this costs `long`; 0: no such step.
-        known: False for the stand-in of a model that nobody has priced.
-    """
-
+    price: ModelPrice
+    where: str
     name: str
-    provider: str
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
-    context: int
-    max_output: int
-    long_above: int = 0
-    long: ModelPrice | None = None
-    known: bool = True
-
-    def scaled(self, input_by: Decimal, output_by: Decimal) -> ModelPrice:
-        """The same model with every rate so many times dearer, rounded up to a nano-dollar."""
-        return replace(
-            self,
-            input=_up(self.input * input_by),
-            cache_read=_up(self.cache_read * input_by),
-            cache_write=_up(self.cache_write * input_by),
-            cache_write_1h=_up(self.cache_write_1h * input_by),
-            output=_up(self.output * output_by),
-            long=self.long and self.long.scaled(input_by, output_by),
-        )
 
 
-class PriceOverride(Protocol):
-    """What the policy file says of a model under `prices:`, in nano-dollars for a million."""
-
-    @property
-    def input(self) -> int: ...
-    @property
-    def output(self) -> int: ...
-    @property
-    def cache_read(self) -> int | None: ...
-    @property
-    def cache_write(self) -> int | None: ...
-    @property
-    def cache_write_1h(self) -> int | None: ...
-    @property
-    def max_output(self) -> int | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surcharge:
-    """A request field that makes a call dearer where it has one of these values."""
-
-    field: str
-    values: frozenset[str]
-    times: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where one provider's prices come from, and of which day they are."""
-
-    provider: str
-    url: str
-    date: str
+class PriceError(ValueError):
+    """A price of the policy file that cannot be: says which, and why."""
 
 
 class Prices:
@@ -122,20 +70,21 @@ class Prices:
         self,
         models: Mapping[str, ModelPrice],
         *,
-        overrides: Mapping[str, ModelPrice] | None = None,
-        surcharges: Mapping[str, tuple[Surcharge, ...]] | None = None,
+        version: str = "",
+        overrides: Mapping[str, ModelPrice | Discount] | None = None,
         sources: tuple[Source, ...] = (),
     ) -> None:
         self.models = dict(models)
+        self.version = version
         self.sources = sources
-        self._overrides = dict(overrides or {})
+        self.overrides = dict(overrides or {})
         # Longest first, so that the most exact pattern wins.
         self._patterns = sorted(
-            ((name[:-1], price) for name, price in self._overrides.items() if name.endswith("*")),
+            ((name[:-1], price) for name, price in self.overrides.items() if name.endswith("*")),
             key=lambda item: -len(item[0]),
         )
-        self._surcharges = dict(surcharges or {})
         self._found: dict[str, ModelPrice | None] = {}
+        self._scaled: dict[tuple[int, Fraction], tuple[ModelPrice, ModelPrice]] = {}
         self._dearest = {
             name: _dearest(each for each in self.models.values() if name in ("", each.provider))
             for name in {"", *(each.provider for each in self.models.values())}
@@ -145,47 +94,61 @@ class Prices:
     def with_overrides(self, overrides: Mapping[str, PriceOverride]) -> Prices:
         """A table in which the operator's prices win.
 
-        A name is a model (its dated snapshots included) or ends in `*`. What an override leaves
-        out: the cache costs what input does, the bounds are those of the packaged model.
+        A name is a model (its dated snapshots included) or ends in `*`. Raises PriceError where an
+        entry is `like` a model that the table does not know.
         """
-        own = dict(self._overrides)
+        own = dict(self.overrides)
         for name, given in overrides.items():
             key = name.lower()
-            own[key] = _overridden(key, given, self.find(key.rstrip("*")) or self.dearest())
-        return Prices(self.models, overrides=own, surcharges=self._surcharges, sources=self.sources)
+            if given.discount is not None:
+                own[key] = Discount(key, given.discount)
+            elif given.like is not None:
+                base = self.find(given.like)
+                if base is None:
+                    raise PriceError(f"prices: {name}: there is no price for {given.like!r}")
+                own[key] = like(key, given, base)
+            else:
+                base = self.find(key.rstrip("*"))
+                own[key] = own_price(key, given, base, self.dearest().max_output)
+        return Prices(self.models, version=self.version, overrides=own, sources=self.sources)
 
     def find(self, model: str, provider: str = "") -> ModelPrice | None:
-        """The price of a model, None where the table does not know it.
+        """The price of a model, None where the table does not know it; see `match`.
 
-        A name is looked up as it stands, then without the maker's prefix, then without what marks
-        a snapshot, one mark after the other: first among the operator's own names, then among
-        their patterns, then in the table. `gpt-5` never stands in for `gpt-5-ultra`.
-        `provider` does not change what is found: names of models
-        are unique across the table.
+        `provider` does not change what is found: names of models are unique across the table.
         """
         if len(model) > _LONGEST_NAME:
             return None
         try:
             return self._found[model]
         except KeyError:
-            found = self._look_up(model.lower())
+            match = self.match(model)
+            found = match.price if match is not None else None
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             self._found[model] = found
             return found
 
-    def _look_up(self, name: str) -> ModelPrice | None:
+    def match(self, model: str) -> Match | None:
+        """How a name is found.
+
+        It is looked up as it stands, then without the maker's prefix, then without what marks a
+        snapshot, one mark after the other: first among the operator's own names, then among
+        their patterns, then in the table. `gpt-5` never stands in for `gpt-5-ultra`.
+        """
+        if len(model) > _LONGEST_NAME:
+            return None
+        name = model.lower()
         candidates = list(_names(name))
+        listed = next((each for each in candidates if each in self.models), "")
+        table = Match(self.models[listed], "table", listed) if listed else None
         for candidate in candidates:
-            if price := self._overrides.get(candidate):
-                return price
-        for prefix, price in self._patterns:
+            if own := self.overrides.get(candidate):
+                return _own(own, candidate, table)
+        for prefix, own in self._patterns:
             if name.startswith(prefix):
-                return price
-        for candidate in candidates:
-            if price := self.models.get(candidate):
-                return price
-        return None
+                return _own(own, f"{prefix}*", table)
+        return table
 
     def dearest(self, provider: str = "") -> ModelPrice:
         """The stand-in for an unknown model: priced like the provider's dearest known one.
@@ -194,22 +157,49 @@ class Prices:
         """
         return self._dearest.get(provider) or self._dearest[""]
 
-    def price_of(self, call: Call, provider: str, served: str = "") -> ModelPrice:
+    def price_of(
+        self, call: Call, provider: str, served: str = "", usage: Usage | None = None
+    ) -> ModelPrice:
         """What one call is charged: of the model that served it, else of the one asked for.
 
-        Surcharges that the request asks for (priority processing) and the price of batches are
-        included.
+        The price of batches is included, and how it is served: as `usage` tells, else as the
+        request asks for. Before there is a usage, no cheaper way is counted on: a provider may
+        serve a call that asks for one at the usual price.
         """
         price = (self.find(served) if served else None) or self.find(call.model)
         if price is None:
             price = self._free if provider in OWN_MACHINES else self.dearest(provider)
-        if call.batched:
-            price = price.scaled(BATCH, BATCH)
-        for surcharge in self._surcharges.get(price.provider, ()):
-            asked = call.get_field(surcharge.field)
-            if isinstance(asked, str) and asked in surcharge.values:
-                price = price.scaled(surcharge.times, surcharge.times)
-        return price
+        times = price.batch if call.batched else _ONE
+        if price.modes:
+            times *= _times(price, call, usage)
+        return price if times == _ONE else self._at(price, times)
+
+    def _at(self, price: ModelPrice, times: Fraction) -> ModelPrice:
+        """A price so many times dearer; remembered, for models and factors are few."""
+        key = (id(price), times)
+        found = self._scaled.get(key)
+        if found is None or found[0] is not price:
+            if len(self._scaled) >= _REMEMBERED:
+                self._scaled.clear()
+            found = self._scaled[key] = (price, price.scaled(times, times))
+        return found[1]
+
+    def cost_of(self, call: Call, provider: str, served: str, usage: Usage) -> int:
+        """Nano-dollars of one exchange, rounded up once."""
+        price = self.price_of(call, provider, served, usage)
+        details = usage.details
+        if details is None or not details.steps:
+            return rounded(price.charge(usage))
+        charges = 0
+        for model, step in details.steps:
+            own = self.price_of(call, provider, model, usage) if model else price
+            charges += own.charge(step)
+        return rounded(charges + details.searches * price.search * MILLION)
+
+    @staticmethod
+    def cost(usage: Usage, price: ModelPrice) -> int:
+        """Nano-dollars of one inference at one price, rounded up."""
+        return rounded(price.charge(usage))
 
     def bound_input(self, bound: int, price: ModelPrice) -> int:
         """How many input tokens a call can have: what its body can hold, and the model take.
@@ -220,31 +210,21 @@ class Prices:
             return price.context or self.dearest().context
         return min(bound, price.context) if price.known and price.context else bound
 
-    @staticmethod
-    def cost(usage: Usage, price: ModelPrice) -> int:
-        """Nano-dollars of one exchange, rounded up once. Reasoning is part of the output."""
-        if price.long is not None and usage.total_input > price.long_above:
-            price = price.long
-        total = (
-            usage.input * price.input
-            + usage.cache_read * price.cache_read
-            + usage.cache_write * price.cache_write
-            + usage.cache_write_1h * price.cache_write_1h
-            + usage.output * price.output
-        )
-        return max(0, -(-total // MILLION))
+    def bounds(self, call: Call, price: ModelPrice) -> tuple[int, int]:
+        """Most input tokens of a call, and most output tokens of each of its answers."""
+        read = self.bound_input(call.input_bound(), price)
+        if call.operation != "chat":
+            return read, 0
+        return read, call.max_output if call.max_output is not None else price.max_output
 
-    @staticmethod
-    def reserve(input_bound: int, max_output: int, choices: int, price: ModelPrice) -> int:
-        """The most that a call can cost, in nano-dollars.
-
-        All input at the dearest of the input rates (a write to the cache costs more than plain
-        input), all answers as long as they may be.
-        """
-        if price.long is not None and input_bound > price.long_above:
-            price = price.long
-        dearest = max(price.input, price.cache_read, price.cache_write, price.cache_write_1h)
-        return -(-(input_bound * dearest + max_output * choices * price.output) // MILLION)
+    def most(self, call: Call, price: ModelPrice) -> int:
+        """The most that a call can cost at a price, in nano-dollars."""
+        read, written = self.bounds(call, price)
+        media = any(each.what not in _NO_MEDIA for each in call.unscannable)
+        searches = _searches(call) if price.search else 0
+        if price.search_once:
+            searches = min(searches, 1)
+        return price.reserve(read, written, call.choices, media=media, searches=searches)
 
 
 @functools.cache
@@ -256,54 +236,58 @@ def packaged_prices() -> Prices:
 
 def read_prices(text: str) -> Prices:
     """A table from the text of a `prices.yaml`."""
-    models: dict[str, ModelPrice] = {}
-    surcharges: dict[str, tuple[Surcharge, ...]] = {}
-    sources: list[Source] = []
-    for provider, part in yaml.safe_load(text).items():
-        sources.append(Source(provider, part["source"], str(part["date"])))
-        surcharges[provider] = tuple(
-            Surcharge(each["field"], frozenset(each["values"]), Decimal(str(each["times"])))
-            for each in part.get("surcharges", ())
-        )
-        for name, entry in part["models"].items():
-            models[name] = _entry(name, provider, entry)
-    return Prices(models, surcharges=surcharges, sources=tuple(sources))
+    table = read_table(text)
+    return Prices(table.models, version=table.version, sources=table.sources)
 
 
-def _entry(name: str, provider: str, entry: Mapping[str, Any]) -> ModelPrice:
-    plain = entry["input"]
-    write = entry.get("cache_write", plain)
-    price = ModelPrice(
-        name=name,
-        provider=provider,
-        input=_nano(plain),
-        output=_nano(entry["output"]),
-        cache_read=_nano(entry.get("cache_read", plain)),
-        cache_write=_nano(write),
-        cache_write_1h=_nano(entry.get("cache_write_1h", write)),
-        context=entry["context"],
-        max_output=entry["max_output"],
-    )
-    above = entry.get("above")
-    if above is None:
-        return price
-    long = price.scaled(Decimal(str(above["input"])), Decimal(str(above["output"])))
-    return replace(price, long_above=above["tokens"], long=long)
+def _own(own: ModelPrice | Discount, name: str, table: Match | None) -> Match | None:
+    """The operator's word on a model; a discount on what nobody has priced says nothing."""
+    if isinstance(own, ModelPrice):
+        return Match(own, "policy", name)
+    return Match(own.of(table.price), "policy", name) if table is not None else None
 
 
-def _overridden(name: str, given: PriceOverride, base: ModelPrice) -> ModelPrice:
-    write = given.input if given.cache_write is None else given.cache_write
-    return ModelPrice(
-        name=name,
-        provider=base.provider if base.known else "",
-        input=given.input,
-        output=given.output,
-        cache_read=given.input if given.cache_read is None else given.cache_read,
-        cache_write=write,
-        cache_write_1h=write if given.cache_write_1h is None else given.cache_write_1h,
-        context=base.context if base.known else 0,
-        max_output=base.max_output if given.max_output is None else given.max_output,
-    )
+def _times(price: ModelPrice, call: Call, usage: Usage | None) -> Fraction:
+    """How much dearer than its list price a call is, by the way it is or may be served."""
+    told = usage.details.served if usage is not None and usage.details is not None else {}
+    times = _ONE
+    for mode in price.modes:
+        said: Any = told.get(mode.field)
+        if said is None:
+            said = call.get_field(mode.field)
+        if type(said) is str and _plain(said) in mode.values:
+            times *= mode.times if usage is not None else max(mode.times, _ONE)
+    return times
+
+
+def _plain(value: str) -> str:
+    """A way of being served in lower case, without what Gemini and Vertex write before it."""
+    return value.lower().removeprefix("service_tier_").removeprefix("on_demand_")
+
+
+def _searches(call: Call) -> int:
+    """Most web searches that the provider may run for a call."""
+    if not any(tool.hosted and "search" in _flat(tool.name) for tool in call.tools):
+        return 0
+    most = call.get_field("max_tool_calls")
+    if type(most) is int and most >= 0:
+        return most
+    tools = call.get_field("tools")
+    uses = 0
+    for tool in tools if type(tools) is list else ():
+        if type(tool) is dict and "search" in _flat(tool.get("type")):
+            most = tool.get("max_uses")
+            if type(most) is not int or most < 0:
+                return SEARCHES
+            uses += most
+    return uses or SEARCHES
+
+
+def _flat(name: object) -> str:
+    """A tool's name as words are looked for in it: googleSearch and google_search are alike. A
+    search in files, or for tools, is no web search."""
+    flat = str(name).lower().replace("_", "")
+    return "" if "filesearch" in flat or "toolsearch" in flat else flat
 
 
 def _names(name: str) -> Iterator[str]:
@@ -319,23 +303,37 @@ def _names(name: str) -> Iterator[str]:
 
 
 def _dearest(prices: Iterable[ModelPrice]) -> ModelPrice:
+    """The dearest model, with the dearest rate of each part that any of them has."""
+
     def rates(price: ModelPrice) -> tuple[int, int]:
         most = price.long or price
         return (most.output, most.input)
 
-    return replace(max(prices, key=rates), name="dearest", known=False)
+    known = list(prices)
+    parts: dict[str, int] = {}
+    modes: dict[str, Mode] = {}
+    for price in known:
+        for name, rate in (price.long or price).parts.items():
+            parts[name] = max(rate, parts.get(name, 0))
+        for mode in price.modes:
+            if mode.name not in modes or mode.times > modes[mode.name].times:
+                modes[mode.name] = mode
+    top = max(known, key=rates)
+    long = replace(top.long, parts=parts) if top.long is not None else None
+    return replace(
+        top,
+        name="dearest",
+        known=False,
+        parts=parts,
+        long=long,
+        search=max(price.search for price in known),
+        search_once=False,
+        fee=max(price.fee for price in known),
+        modes=tuple(modes.values()),
+        origin=Origin(),
+    )
 
 
 def _free(most: ModelPrice) -> ModelPrice:
     """A model that costs nothing, of no known context, that may write as much as any."""
     return ModelPrice("own machine", "", 0, 0, 0, 0, 0, context=0, max_output=most.max_output)
-
-
-def _nano(dollars: float) -> int:
-    """Dollars as written in the table -> nano-dollars, exactly."""
-    return int(Decimal(str(dollars)) * NANO)
-
-
-def _up(number: Decimal) -> int:
-    whole = int(number)
-    return whole if whole == number else whole + 1
