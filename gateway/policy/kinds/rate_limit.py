@@ -32,7 +32,7 @@ from gateway.state.store import Claim, Level, Refusal
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 
 if TYPE_CHECKING:
-    from gateway.upstream.prices import ModelPrice
+    from gateway.upstream.price_model import ModelPrice
 
 LARGEST = 10**12
 """The largest rate or burst: a bucket counts in millionths, in 64 bits."""
