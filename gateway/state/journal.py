@@ -16,14 +16,15 @@ from gateway.state import ledger
 from gateway.state.ledger import Counter
 from gateway.state.store import Claim, Refusal
 
-Op = Literal["admit", "settle", "expire"]
+Op = Literal["admit", "settle", "expire", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One decision. `at` is microseconds of unix time; `refusal` is set where nothing was taken.
 
-    `amounts` are what was settled: for `expire` all that had been reserved.
+    `amounts` are what was settled: for `expire` all that had been reserved. `restore`: a lease
+    that the store had lost was taken again, whatever the limits said.
     """
 
     serial: int
@@ -61,6 +62,9 @@ def replay(entries: Iterable[Entry]) -> list[str]:
             if decision.refusal is None:
                 leases[entry.lease] = entry.claims
                 problems += _overdrawn(entry, counters)
+        elif entry.op == "restore":
+            ledger.retake(counters, entry.claims, entry.at)
+            leases[entry.lease] = entry.claims
         elif leases.pop(entry.lease, None) != entry.claims:
             problems.append(f"serial {entry.serial}: lease {entry.lease} was not open like that")
         else:

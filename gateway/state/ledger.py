@@ -126,6 +126,14 @@ def admit(counters: MutableMapping[str, Counter], claims: Sequence[Claim], now: 
     return Decision(tuple([each.level() for each in touched]), refusal, tuple(would_refuse))
 
 
+def retake(counters: MutableMapping[str, Counter], claims: Sequence[Claim], now: int) -> None:
+    """Take what was admitted once and was lost since, whatever the limits say now."""
+    for claim in claims:
+        counter = _ready(counters, claim, now)
+        _take(counter, claim, 1)
+        _remember(counter, claim, now)
+
+
 def settle(
     counters: MutableMapping[str, Counter],
     claims: Sequence[Claim],

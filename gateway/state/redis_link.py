@@ -43,7 +43,7 @@ class Link:
     """`found` is called whenever the server answers again after it was away; `presence` is told."""
 
     def __init__(self, place: Place, presence: Presence, found: Callable[[], None]) -> None:
-        self._place = place
+        self.place = place
         self._presence = presence
         self._found = found
         self._client: Any = None
@@ -52,7 +52,7 @@ class Link:
 
     async def open(self) -> None:
         """Connect. Raises StoreError with what to do."""
-        self._client = _client(self._place)
+        self._client = _client(self.place)
         try:
             await self.do(lambda redis, _: redis.ping())
             await self._check_eviction()
@@ -78,9 +78,9 @@ class Link:
             StoreError: it was not.
         """
         if self._client is None:
-            raise StoreError(f"{self._place}: the state store is not open")
+            raise StoreError(f"{self.place}: the state store is not open")
         if self._away is not None:
-            raise type(self._away)(*self._away.args)
+            raise StoreError(*self._away.args)
         time = asyncio.get_running_loop().time
         ends, pause, again = time() + PATIENCE, _PAUSE, False
         while True:
@@ -90,7 +90,7 @@ class Link:
                 if not may_pass(error):
                     raise self._explained(error, again) from error
                 if time() + pause >= ends:
-                    raise self._lost(explain(self._place, error)) from error
+                    raise self._lost(explain(self.place, error)) from error
                 if isinstance(error, exceptions.ReadOnlyError):
                     await self._let_go()
             again = True
@@ -102,7 +102,7 @@ class Link:
             return await work(self._client, again)
 
     def _explained(self, error: BaseException, again: bool) -> StoreError:
-        told = explain(self._place, error)
+        told = explain(self.place, error)
         return UnansweredError(*told.args) if again else told
 
     def _lost(self, error: StoreError) -> StoreError:
@@ -121,19 +121,19 @@ class Link:
                 await self._attempt(lambda redis, _: redis.ping(), True, ATTEMPT)
             except FAILURES:
                 continue
-            _log.info("the state store is back: %s", self._place)
+            _log.info("the state store is back: %s", self.place)
             self._away = None
         self._presence.found()
         self._found()
 
     async def _let_go(self) -> None:
         """The primary became a replica: connections to it lead to the wrong place."""
-        if self._place.mode != "cluster":
+        if self.place.mode != "cluster":
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _check_eviction(self) -> None:
         """A server that throws keys away loses what was spent."""
-        if self._place.mode == "cluster":
+        if self.place.mode == "cluster":
             return
         try:
             memory = await self._client.info("memory")
@@ -144,7 +144,7 @@ class Link:
             _log.warning(
                 "%s may throw keys away when its memory is full (maxmemory-policy %s), and with "
                 "them what was spent: set it to noeviction",
-                self._place,
+                self.place,
                 policy,
             )
 

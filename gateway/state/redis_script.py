@@ -7,7 +7,7 @@ answer's numbers are whole and below 2^63, but for waits, which are such strings
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -41,6 +41,7 @@ class Call:
     lease: str = ""
     claims: tuple[Claim, ...] = ()
     amounts: tuple[int, ...] = ()
+    leases: tuple[str, ...] = ()
 
 
 def admit(lease: str, claims: tuple[Claim, ...]) -> Call:
@@ -59,11 +60,27 @@ def undo(lease: str) -> Call:
 
 
 def renew(leases: Sequence[str]) -> Call:
-    return Call("r", orjson.dumps(["r", list(leases)]))
+    return Call("r", orjson.dumps(["r", list(leases)]), leases=tuple(leases))
 
 
 def peek(key: str) -> Call:
     return Call("p", orjson.dumps(["p", key]))
+
+
+def bring_back(
+    lease: str, claims: tuple[Claim, ...], left: int, amounts: Sequence[int] | None
+) -> Call:
+    """Take again what the server no longer knows, for `left` microseconds, or settled at once."""
+    packed = [_packed(claim) for claim in claims]
+    told = None if amounts is None else tuple(amounts)
+    numbers = None if told is None else [_number(n) for n in told]
+    text = orjson.dumps(["b", lease, packed, left, numbers])
+    return Call("b", text, lease, claims, told or ())
+
+
+def nothing() -> Call:
+    """In the place of a call that shall have no effect any more."""
+    return Call("n", orjson.dumps(["n"]))
 
 
 def try_out() -> Call:
@@ -73,16 +90,27 @@ def try_out() -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """A batch's answer: microseconds of unix time, leases that ran out, one answer a call."""
+    """A batch's answer: microseconds of unix time, leases that ran out, one answer a call.
+
+    `last` is the number of the sender's latest batch that changed anything.
+    """
 
     now: int
+    last: int
     expired: list[Any]
     each: list[Any]
 
 
-def read_answers(raw: bytes) -> Answers:
-    now, expired, each = orjson.loads(raw)
-    return Answers(now, expired, each)
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The server did nothing, for it has lost all of this sender's batches after the `last`."""
+
+    last: int
+
+
+def read_answers(raw: bytes) -> Answers | Forgotten:
+    told = orjson.loads(raw)
+    return Forgotten(*told) if len(told) == 1 else Answers(*told)
 
 
 def result_of(call: Call, answer: Any) -> Any:
@@ -97,9 +125,11 @@ def result_of(call: Call, answer: Any) -> Any:
             would_refuse=tuple([_refusal(each) for each in would]),
         )
     if call.kind == "s":
+        if not answer:
+            return ()
         if len(answer) == 1:
             raise ValueError(f"{len(call.amounts)} amounts for {answer[0]} claims")
-        return _levels(answer[1]) if answer else ()
+        return _levels(answer[1])
     if call.kind == "p":
         return Level(*answer) if answer is not None else None
     return None
@@ -109,18 +139,29 @@ def entries_of(calls: Sequence[Call], answers: Answers) -> list[Entry]:
     """The journal of a batch that was told to report claims."""
     entries = [_ended("expire", answers.now, each, None) for each in answers.expired]
     for call, answer in zip(calls, answers.each, strict=True):
+        if not answer:
+            continue
         if call.kind == "a":
             refusal = _refusal(answer[2]) if answer[2] else None
             lease = "" if refusal else call.lease
             entries.append(Entry(answer[0], answers.now, "admit", lease, call.claims, (), refusal))
+        elif call.kind == "b":
+            entries += _brought_back(call, answers.now, *answer)
         elif call.kind in "su" and len(answer) > 1:
             amounts = call.amounts or (0,) * len(answer[1])
             entries.append(_ended("settle", answers.now, answer, amounts))
     return entries
 
 
+def _brought_back(call: Call, now: int, serial: int | None, settled: Any = None) -> Iterator[Entry]:
+    if serial is not None:
+        yield Entry(serial, now, "restore", call.lease, call.claims)
+    if settled is not None:
+        yield _ended("settle", now, settled, call.amounts)
+
+
 def _ended(op: Any, now: int, answer: Any, amounts: tuple[int, ...] | None) -> Entry:
-    serial, _, (_, lease, packed) = answer
+    serial, _, (_, lease, packed, *_) = answer
     claims = tuple(_claim(*each) for each in packed)
     told = tuple(ledger.amounts_of(claims)) if amounts is None else amounts
     return Entry(serial, now, op, lease, claims, told)

@@ -6,33 +6,39 @@
 --   a batch is carried out whole or not at all.
 -- - A batch that comes a second time (its answer was lost) gets the answer of the first time. One
 --   that comes after a later batch of its sender was given up by it and does nothing.
+-- - A server that lost its latest writes (a failover) does nothing for a sender before that has
+--   brought back its own: it answers [number] with the sender's latest batch that it knows.
 -- - Keys of counters are computed here. All have the hash tag of KEYS, so they lie in its slot.
 --
 -- KEYS: done (of this sender), serial, leases (sorted by expiry), held (what a lease holds)
--- ARGV: prefix of counters, number of the batch, microseconds of a lease, 1 to report claims,
---       microseconds of unix time or '' for the server's own, then one call each, as JSON:
---       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"]
--- The answer is JSON: [now, [expired ...], [answers ...]]
+-- ARGV: prefix of counters, number of the batch, number of this sender's latest batch that the
+--       server must know, microseconds of a lease, 1 to report claims, microseconds of unix time or
+--       '' for the server's own, then one call each, as JSON:
+--       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"] ["n"]
+--       ["b", lease, claims, microseconds left, amounts or null]
+-- The answer is JSON: [now, number of this sender's latest batch, [expired ...], [answers ...]]
 
-local DONE_FOR = '300000'  -- milliseconds that an answer is kept
+local DONE_FOR = '900000'  -- milliseconds that an answer is kept, and that a lease ran out
 local SLACK = 60000  -- milliseconds that a counter outlives its end, which itself is checked
 local SWEPT_AT_ONCE = 256
 local LONGEST_LIFE = 100000000000000  -- milliseconds; Redis adds the present time to it
 local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
 
 local done, serial_key, leases_key, held_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local prefix, number, lease_time, reports = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local prefix, number, lease_time, reports = ARGV[1], ARGV[2], tonumber(ARGV[4]), ARGV[5] == '1'
 
-local before = redis.call('GET', done)
+local last, before = '0', redis.call('GET', done)
 if before then
-  local last, answer = string.match(before, '^(%d+)\n(.*)$')
+  local answer
+  last, answer = string.match(before, '^(%d+)\n(.*)$')
   if last == number then return answer end
   if tonumber(last) > tonumber(number) then
     return redis.error_reply('PORTCULLIS this batch was given up by its sender')
   end
 end
+if tonumber(last) < tonumber(ARGV[3]) then return '[' .. last .. ']' end
 
-local now = tonumber(ARGV[5])
+local now = tonumber(ARGV[6])
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
@@ -77,20 +83,21 @@ end
 
 local serial = tonumber(redis.call('GET', serial_key) or 0)
 local first_serial = serial
-local admitted, ends, over = {}, {}, {}
+local admitted, ends, over, ran_out = {}, {}, {}, {}
 
 local function next_serial()
   serial = serial + 1
   return string.format('%.0f', serial)
 end
 
--- What a lease that has not run out holds, as it was asked for, or nil.
+-- What a lease that has not run out holds, as it was asked for, or nil; and without that, whether
+-- it is known to be over. (The latter may miss one that was settled; its holder knows that.)
 local function held(lease)
-  if over[lease] then return nil end
+  if over[lease] then return nil, true end
   if admitted[lease] then return admitted[lease] end
   local until_ = ends[lease] or tonumber(redis.call('ZSCORE', leases_key, lease) or 0)
-  if until_ <= now then return nil end
-  return redis.call('HGET', held_key, lease) or nil
+  if until_ > now then return redis.call('HGET', held_key, lease) or nil end
+  return nil, until_ > 0 or redis.call('GET', leases_key .. ':' .. lease) ~= false
 end
 
 local function finish(lease, asked, claims, amounts)
@@ -114,8 +121,8 @@ end
 
 function calls.s(call)
   local lease, amounts = call[2], call[3]
-  local asked = held(lease)
-  if not asked then return '[]' end
+  local asked, known = held(lease)
+  if not asked then return known and '[]' or 'null' end
   local claims = cjson.decode(asked)[3]
   if #claims ~= #amounts then return '[' .. #claims .. ']' end
   return finish(lease, asked, claims, amounts)
@@ -130,11 +137,45 @@ function calls.u(call)
   return finish(call[2], asked, claims, nothing)
 end
 
+-- The places in the call of leases that are not known.
 function calls.r(call)
-  for _, lease in ipairs(call[2]) do
-    if held(lease) then ends[lease] = now + lease_time end
+  local unknown = {}
+  for i, lease in ipairs(call[2]) do
+    local asked, known = held(lease)
+    if asked then
+      ends[lease] = now + lease_time
+    elseif not known then
+      unknown[#unknown + 1] = i - 1
+    end
   end
-  return '[]'
+  return '[' .. table.concat(unknown, ',') .. ']'
+end
+
+-- Bring back a lease that its holder had, and settle it where there are amounts. The answer is
+-- [serial of bringing it back or null, what settling it gave], or [] where it ran out.
+function calls.b(call, asked_again)
+  local lease, amounts = call[2], call[5]
+  local asked, known = held(lease)
+  if known then return '[]' end
+  local answer = '[null'
+  if not asked then
+    asked = asked_again
+    retake(book, call[3], now)
+    admitted[lease], ends[lease] = asked, now + call[4]
+    answer = '[' .. next_serial()
+  elseif amounts == cjson.null then
+    local until_ = ends[lease] or tonumber(redis.call('ZSCORE', leases_key, lease))
+    ends[lease] = math.max(until_, now + call[4])
+  end
+  if amounts ~= cjson.null then
+    answer = answer .. ',' .. finish(lease, asked, call[3], amounts)
+  end
+  return answer .. ']'
+end
+
+-- Nothing: in the place of a call that shall have no effect any more.
+function calls.n()
+  return 'null'
 end
 
 function calls.p(call)
@@ -158,17 +199,18 @@ local late = redis.call(
   'ZRANGEBYSCORE', leases_key, '-inf', string.format('%.0f', now), 'LIMIT', '0', SWEPT_AT_ONCE)
 for _, lease in ipairs(late) do
   local asked = redis.call('HGET', held_key, lease)
-  over[lease] = true
+  over[lease], ran_out[#ran_out + 1] = true, lease
   if asked then
     expired[#expired + 1] = finish(lease, asked, cjson.decode(asked)[3], nil)
   end
 end
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   local call = cjson.decode(ARGV[i])
   answers[#answers + 1] = calls[call[1]](call, ARGV[i])
 end
-local answer = '[' .. string.format('%.0f', now) .. ',[' .. table.concat(expired, ',') .. '],['
-  .. table.concat(answers, ',') .. ']]'
+local some = serial ~= first_serial or next(ends) ~= nil or #book.order > 0 or #late > 0 or trying
+local answer = '[' .. string.format('%.0f', now) .. ',' .. (some and number or last) .. ',['
+  .. table.concat(expired, ',') .. '],[' .. table.concat(answers, ',') .. ']]'
 
 -- --- writing ---
 
@@ -196,7 +238,6 @@ local function write_counter(key)
   end
 end
 
-local some = serial ~= first_serial or next(ends) ~= nil or #book.order > 0 or #late > 0 or trying
 if not some then return answer end
 redis.call('SET', done, number .. '\n' .. answer, 'PX', DONE_FOR)
 if serial ~= first_serial then redis.call('SET', serial_key, string.format('%.0f', serial)) end
@@ -214,6 +255,9 @@ for lease, until_ in pairs(ends) do
     if admitted[lease] then redis.call('HSET', held_key, lease, admitted[lease]) end
     redis.call('ZADD', leases_key, string.format('%.0f', until_), lease)
   end
+end
+for _, lease in ipairs(ran_out) do
+  redis.call('SET', leases_key .. ':' .. lease, '', 'PX', DONE_FOR)
 end
 for lease in pairs(over) do
   if not admitted[lease] then

@@ -220,6 +220,15 @@ local function admit(book, claims, now)
   return not refusal, answer .. ',[' .. table.concat(would, ',') .. ']'
 end
 
+-- Take what was admitted once and was lost since, whatever the limits say now.
+local function retake(book, claims, now)
+  for i = 1, #claims do
+    local counter = ready(book, claims[i], now)
+    take(counter, claims[i])
+    remember(book, counter, claims[i], now)
+  end
+end
+
 -- Put `amounts` in the place of what the claims took; nil: what they took. The levels, as JSON.
 local function settle(book, claims, amounts, now)
   local levels = {}
