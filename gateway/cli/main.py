@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": "return to an earlier version of the policy",
     "key": "make gateway keys and admin tokens",
     "scan": "find personal data, secrets and injections in files",
+    "report": "what was used and spent, from the audit log",
     "audit": "verify the audit log, or show its records",
 }
 """Commands and what they do; each lives in the module of its name."""
