@@ -128,12 +128,11 @@ def _table(spending: Spending, by: Sequence[str]) -> None:
         lines.append(["total", *[""] * (len(by) - 1), *_cells(spending.total)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
-        names = [cell.ljust(width) for cell, width in zip(line[: len(by)], widths, strict=False)]
-        numbers = [
-            cell.rjust(width)
-            for cell, width in zip(line[len(by) :], widths[len(by) :], strict=True)
+        cells = [
+            cell.ljust(width) if column < len(by) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        print("  ".join([*names, *numbers]).rstrip())
+        print("  ".join(cells))
     for note in _notes(spending, by):
         print(note)
 
@@ -146,7 +145,7 @@ def _notes(spending: Spending, by: Sequence[str]) -> Iterator[str]:
     if spending.unfinished:
         yield (
             f"{spending.unfinished} calls were begun and never closed: they run, or their process "
-            "was killed. What they used is not in here; budgets were charged what they had reserved."
+            "was killed. What they used is not in here; budgets were charged what they reserved."
         )
 
 

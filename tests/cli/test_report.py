@@ -1,4 +1,4 @@
-"""`portcullis report`: a log that the gateway's own writer made, added up and told in three forms."""
+"""`portcullis report`: a log that the gateway's own writer made, added up in three forms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,11 +24,10 @@ from gateway.testing import make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
 
 KEY = bytes(32)
-NOW = 1_795_392_000.0  # 2026-11-22 00:00 UTC
 
 
 async def write(folder: Path, exchanges: Sequence[Exchange], unfinished: int) -> None:
-    store = MemoryStore(lambda: NOW)
+    store = MemoryStore(time.time)
     heads = StoreHeads(store, Seal(KEY), str(folder))
     writer = AuditWriter(
         folder, KEY, heads, digest=make_digest(KEY), name="worker-0", state="memory://"
