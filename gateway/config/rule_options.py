@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
+from gateway.config.units import PercentField
 from gateway.verdict import Mode
 
 
@@ -41,6 +49,28 @@ SurfaceName = Literal[
 ]
 
 
+OnError = Literal["block", "allow", "local"]
+
+LOCAL_SHARE = 0.1
+
+
+def _without_share(value: OnError) -> OnError:
+    if value == "local":
+        raise ValueError(
+            "this kind takes 'block' or 'allow'; 'local' is for the kinds that count in the state "
+            "store: rate_limit and budget"
+        )
+    return value
+
+
+BlockOrAllow = Annotated[
+    OnError,
+    AfterValidator(_without_share),
+    WithJsonSchema({"enum": ["block", "allow"], "type": "string"}),
+]
+"""`on_error` of the kinds that keep nothing in the state store."""
+
+
 class RuleOptions(Strict):
     """Common keys of a rule.
 
@@ -51,12 +81,32 @@ class RuleOptions(Strict):
     kind: str
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     mode: Mode | None = None
-    on_error: Literal["block", "allow"] = "block"
+    on_error: BlockOrAllow = "block"
     when: When | None = None
 
     def default_id(self) -> str:
         """The id a rule has when the operator gave none."""
         return self.kind
+
+
+class LimitOptions(RuleOptions):
+    """Keys of the kinds that count in the state store.
+
+    `local_share`: the part of the limit that one gateway gives away by itself while the store is
+    away, where `on_error` is `local`; its workers divide it among them.
+    """
+
+    on_error: OnError = "block"
+    local_share: PercentField = LOCAL_SHARE
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if "local_share" in self.model_fields_set:
+            if self.on_error != "local":
+                raise ValueError("`local_share` needs `on_error: local`")
+            if not self.local_share:
+                raise ValueError("`local_share` is more than 0%; to refuse all, `on_error: block`")
+        return self
 
 
 class ContentOptions(RuleOptions):

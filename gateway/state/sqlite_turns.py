@@ -145,7 +145,8 @@ class Turns:
         if is_busy(error):
             if self._busy_since is None:
                 self._busy_since = now
-            if now - self._busy_since < PATIENCE:
+            patient = self._presence.away_since is None  # what has failed is not waited for again
+            if patient and now - self._busy_since < PATIENCE:
                 # Not all processes at the same moment again.
                 self._again(_RETRY * (0.5 + random.random()))
                 return

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from fractions import Fraction
+from typing import Protocol, runtime_checkable
 
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
@@ -90,6 +91,7 @@ class Admission:
 
     `would_refuse` lists shadow claims that did not fit. `serial` grows by one with every
     admission and settlement of the store, so that a log of them can be replayed in order.
+    `local`: decided without the store, by one process (`Standby`); `serial` is then 0.
     """
 
     lease: str
@@ -97,6 +99,7 @@ class Admission:
     serial: int
     refusal: Refusal | None = None
     would_refuse: tuple[Refusal, ...] = ()
+    local: bool = False
 
 
 class StoreError(Exception):
@@ -159,4 +162,27 @@ class Store(Protocol):
 
     async def peek(self, key: str) -> Level | None:
         """A counter's state, for showing it. Never decides anything."""
+        ...
+
+
+@runtime_checkable
+class Standby(Protocol):
+    """A store that one process can do without for a while: see `state/standby.py`."""
+
+    def take(
+        self, claims: Sequence[Claim], shares: Sequence[Fraction | None]
+    ) -> tuple[Admission, tuple[Claim, ...]]:
+        """Take claims that the store did not answer for, all or none, from this process's own
+        counters; what comes of them is charged to the store when it is back.
+
+        Args:
+            shares: of each claim: the part of its limit that this gateway may give away by
+                itself; None: it is only counted.
+
+        Returns:
+            The admission, and the claims as they were decided on, with the limits of the share.
+
+        Raises:
+            StoreError: there is no room to count them.
+        """
         ...

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 import orjson
 from pydantic import Field
 
-from gateway.config.rule_options import RuleOptions
+from gateway.config.rule_options import BlockOrAllow, RuleOptions
 from gateway.config.units import CountField, DurationField
 from gateway.dialects.base import Call, Step, StepKind
 from gateway.exchange import Exchange
@@ -49,7 +49,7 @@ class LoopOptions(RuleOptions):
     """Keys of a `loop` rule. What is None is not limited."""
 
     kind: Literal["loop"]
-    on_error: Literal["block", "allow"] = "allow"
+    on_error: BlockOrAllow = "allow"
     repeats: Annotated[int, Field(ge=2, le=1000)] | None = 5
     max_steps: CountField | None = None
     max_active: DurationField | None = None
