@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gateway.config.rule_options import RuleOptions
+from gateway.config.rule_options import LimitOptions
 from gateway.config.units import (
     Amount,
     AmountOrCountField,
@@ -45,7 +45,7 @@ PLACE_WAIT = 1.0
 _RATES = ("requests", "tokens", "input_tokens", "output_tokens", "dollars")
 
 
-class RateLimitOptions(RuleOptions):
+class RateLimitOptions(LimitOptions):
     """Keys of a `rate_limit` rule."""
 
     kind: Literal["rate_limit"]
@@ -233,10 +233,14 @@ class RateLimitRule(Rule):
 
     def limit_of(self, claim: Claim, level: Level) -> RateLimit:
         """How a limit stands, for the dialect's rate-limit headers."""
-        limit = self._limit(claim)
-        taken = max(0, level.used if limit.rate else level.reserved)
-        full = taken * limit.rate.seconds / limit.rate.amount if limit.rate else PLACE_WAIT
-        return RateLimit(limit.unit, limit.limit, max(0, limit.limit - taken), full)
+        if claim.refill is None:
+            taken, full = level.reserved, PLACE_WAIT
+        else:
+            units, seconds = claim.refill
+            taken = max(0, level.used)
+            full = taken * seconds / units
+        unit = self._limit(claim).unit
+        return RateLimit(unit, claim.limit, max(0, claim.limit - taken), full)
 
     def _limit(self, claim: Claim) -> _Limit:
         return self._limits[claim.key.rpartition(":")[2]]
