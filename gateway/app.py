@@ -64,11 +64,12 @@ from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
 from gateway.telemetry.metrics import Metrics, merge
 from gateway.telemetry.tracing import open_tracing, sent_again
+from gateway.tls import server_context
 from gateway.upstream.client import Client
 from gateway.upstream.prices import packaged_prices
 from gateway.upstream.router import Router
 from gateway.upstream.tunnels import Connector
-from gateway.worker import Parts, Worker, unpacked
+from gateway.worker import Parts, Worker, pems_of, unpacked
 
 _log = logging.getLogger("portcullis")
 
@@ -141,7 +142,9 @@ def _with_ports(
 
 
 async def _scrape(supervisor: Supervisor) -> str:
-    return merge(await supervisor.samples(), supervisor.status, supervisor.crew.replaced)
+    samples, tls = await supervisor.samples(), supervisor.tls
+    status = tls.status if tls is not None else None
+    return merge(samples, supervisor.status, supervisor.crew.replaced, status)
 
 
 def _admin_hosts(settings: Settings) -> frozenset[str]:
@@ -208,7 +211,8 @@ async def _start(order: dict[str, Any], sock: socket.socket) -> Worker:
         )
         worker = Worker(parts, current)
         await worker.start({"listen": str(where), "policy": current.live.digest})
-        await parts.server.start(sock)
+        tls = order.get("tls")
+        await parts.server.start(sock, server_context(pems_of(tls)) if tls else None)
     except (StoreError, OSError) as error:
         raise ConfigError([str(error)]) from error
     return worker

@@ -165,6 +165,17 @@ class Crew:
                 if not answers.get(member.number, {}).get("committed"):
                     member.process.kill()  # who takes its place starts with the new policy
 
+    async def secure(self, pems: Mapping[str, str]) -> None:
+        """Have every worker serve new connections with this certificate. Those that start later
+        begin with it."""
+        async with self._steady:
+            self._order["tls"] = dict(pems)
+            members = self._serving()
+            answers = await self._ask(members, "secure", START_TIMEOUT, tls=self._order["tls"])
+            for member in members:
+                if not answers.get(member.number, {}).get("secured"):
+                    member.process.kill()  # who takes its place starts with the new certificate
+
     # --- questions ---
 
     async def samples(self) -> list[Any]:

@@ -3,7 +3,8 @@
 Rules of this file:
 - Bounded: above `HIGH_WATER` bytes that nobody has read the socket is not read; a writer waits
   while the transport holds more than it likes.
-- An end that the other side announces (FIN) ends reading only: what is written still leaves.
+- An end that the other side announces (FIN) ends reading only: what is written still leaves. Over
+  TLS either side's end is the end of both ways.
 - Nothing is lost by a cancelled `read`; what was given to `write` is handed over even where its
   wait is cancelled.
 """
@@ -71,8 +72,13 @@ class TransportDuplex:
         if transport is None or self._done:
             return
         self._done = True
-        if transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
+        if transport.can_write_eof():
+            if not transport.is_closing():
+                transport.write_eof()
+        else:  # TLS has no half of an end: what was written leaves, and nothing more is read
+            self._ended = True
+            transport.close()
+            self._wake()
 
     def close(self) -> None:
         if self._transport is not None:

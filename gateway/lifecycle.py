@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway import __version__
@@ -28,6 +29,8 @@ from gateway.config.versions import Versions
 from gateway.config.watch import Watch
 from gateway.crew import Crew
 from gateway.errors import ConfigError
+from gateway.listener_tls import ListenerTls
+from gateway.tls import Pems
 
 WATCH_INTERVAL = 1.0
 
@@ -87,12 +90,19 @@ class Supervisor:
             for each in (settings.listen, settings.probes, settings.admin)
             if isinstance(each, Address)
         ]
-        order = {"flags": dict(flags), "listen": str(settings.listen), "own_ports": own}
-        self.crew = Crew(settings.workers, sock, order)
+        order: dict[str, Any] = {
+            "flags": dict(flags),
+            "listen": str(settings.listen),
+            "own_ports": own,
+        }
         self._sock = sock
         self._variables = variables
         self._versions = Versions(settings.folder)
         self._watch = Watch(settings.policies, self._versions, WATCH_INTERVAL)
+        self.tls = ListenerTls(settings.tls, WATCH_INTERVAL) if settings.tls is not None else None
+        if self.tls is not None:
+            order["tls"] = _message(self.tls.load())
+        self.crew = Crew(settings.workers, sock, order)
         self._reloading = asyncio.Lock()
         self._stop = asyncio.Event()
         self._times_asked = 0
@@ -114,6 +124,8 @@ class Supervisor:
         await self.crew.start(read.loaded.text_files)
         self._remember(read)
         self._spawn(self._follow())
+        if self.tls is not None:
+            self._spawn(self.tls.follow(self._secure))
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -205,6 +217,11 @@ class Supervisor:
 
     async def _reload_asked(self) -> None:
         await self.reload()
+        if self.tls is not None:
+            await self.tls.reload(self._secure)
+
+    async def _secure(self, pems: Pems) -> None:
+        await self.crew.secure(_message(pems))
 
     async def _follow(self) -> None:
         async for _ in self._watch.changes():
@@ -228,9 +245,19 @@ class Supervisor:
             "policy": self.status.digest,
             "pinned": self.status.pinned or None,
             "policy_problems": self.status.problems,
+            **self._certificates(),
             "workers": {"wanted": self.crew.wanted, "ready": self.crew.ready},
             "draining": self.draining,
         }
+
+    def _certificates(self) -> dict[str, Any]:
+        if self.tls is None:
+            return {}
+        ends = {
+            which: datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+            for which, at in self.tls.status.expires.items()
+        }
+        return {"tls_problems": self.tls.status.problems, "tls_expires": ends}
 
     # --- stop ---
 
@@ -251,6 +278,15 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("background work ended", exc_info=error)
+
+
+def _message(pems: Pems) -> dict[str, str]:
+    """Certificates as JSON can hold them, byte for byte (`worker.pems_of`)."""
+    return {
+        "ca": pems.ca.decode("latin-1"),
+        "cert": pems.cert.decode("latin-1"),
+        "key": pems.key.decode("latin-1"),
+    }
 
 
 def _attached(loaded: Loaded | None) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from gateway.proxy.server import DataServer
 from gateway.state.store import Store, StoreError
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.tls import Pems, server_context
 from gateway.upstream.client import Client
 from gateway.upstream.tunnels import Connector
 
@@ -95,6 +96,9 @@ class Worker:
                 return await self._prepare(message["texts"])
             case "commit":
                 return self._commit()
+            case "secure":
+                await self._parts.server.secure(server_context(pems_of(message["tls"])))
+                return {"secured": True}
             case "drain":
                 await self.drain(float(message["limit"]))
                 return {"drained": True}
@@ -213,6 +217,11 @@ class Worker:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
+
+
+def pems_of(message: dict[str, str]) -> Pems:
+    """The certificates of a message: a character stands for a byte."""
+    return Pems(**{part: pem.encode("latin-1") for part, pem in message.items()})
 
 
 def unpacked(texts: dict[str, str]) -> dict[str, bytes]:

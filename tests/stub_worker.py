@@ -26,6 +26,8 @@ class Stub:
         self.hurried = asyncio.Event()
         self._notes = Path(order["folder"]) / f"worker-{self.number}"
         self.note(f"start {os.getpid()} {self.policy.get('name', '')}")
+        if "tls" in order:
+            self.note(f"tls {order['tls']['cert']}")
 
     def note(self, what: str) -> None:
         with self._notes.open("a") as file:
@@ -49,6 +51,8 @@ class Stub:
             refused = await self.behave(do, self.prepared)
             self.policy = self.prepared
             return refused or {"committed": True}
+        if do == "secure":
+            return await self.behave(do, self.policy) or {"secured": True}
         if do == "hurry":
             self.hurried.set()
         if do == "drain" and self.policy.get("drain") == "slow":

@@ -233,3 +233,14 @@ async def test_files_larger_than_a_message_are_refused(make: Make) -> None:
     crew = make(1)
     with pytest.raises(ConfigError, match="larger than"):
         await crew.start({"a.yaml": b"#" * MOST_TEXT, "b.yaml": b"#"})
+
+
+async def test_a_certificate_is_taken_by_every_worker_and_by_those_that_start_later(
+    make: Make, tmp_path: Path
+) -> None:
+    crew = make(2)
+    await crew.start(policy(_1_secure="die"))
+    await crew.secure({"cert": "second"})
+    await until("another worker 1", lambda: crew.replaced == 1 and crew.ready == 2)
+    assert asked(tmp_path, 0)[1:] == ["secure"]
+    assert asked(tmp_path, 1) == ["start first", "secure", "start first", "tls second"]

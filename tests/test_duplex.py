@@ -9,11 +9,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.duplex import HIGH_WATER, DuplexProtocol, TransportDuplex
+from gateway.tls import Pems, client_context, server_context
+from tests.certificates import Authority
+
+OURS = Authority()
 
 
 @contextlib.asynccontextmanager
-async def pair() -> AsyncIterator[tuple[TransportDuplex, TransportDuplex]]:
-    """Two ends of one TCP connection."""
+async def pair(*, tls: bool = False) -> AsyncIterator[tuple[TransportDuplex, TransportDuplex]]:
+    """Two ends of one TCP connection, or of one over TLS."""
+    shown = OURS.issue()
+    theirs_tls = server_context(Pems(cert=shown.cert, key=shown.key)) if tls else None
+    ours_tls = client_context(Pems(ca=OURS.pem)) if tls else None
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[TransportDuplex] = loop.create_future()
 
@@ -22,9 +29,9 @@ async def pair() -> AsyncIterator[tuple[TransportDuplex, TransportDuplex]]:
             super().connection_made(transport)
             accepted.set_result(self.duplex)
 
-    server = await loop.create_server(Accepting, "127.0.0.1", 0)
+    server = await loop.create_server(Accepting, "127.0.0.1", 0, ssl=theirs_tls)
     port = server.sockets[0].getsockname()[1]
-    _, ours = await loop.create_connection(DuplexProtocol, "127.0.0.1", port)
+    _, ours = await loop.create_connection(DuplexProtocol, "127.0.0.1", port, ssl=ours_tls)
     theirs = await accepted
     server.close()
     try:
@@ -51,6 +58,19 @@ def test_each_way_ends_by_itself() -> None:
             await other.write(b"answer")
             other.end()
             assert await read_all(one) == b"answer"
+            with pytest.raises(ConnectionError):
+                await one.write(b"more")
+
+    asyncio.run(scene())
+
+
+def test_over_tls_an_end_is_the_end_of_both_ways_after_what_was_written() -> None:
+    async def scene() -> None:
+        async with pair(tls=True) as (one, other):
+            await one.write(b"last words")
+            one.end()
+            assert await read_all(one) == b""
+            assert await read_all(other) == b"last words"
             with pytest.raises(ConnectionError):
                 await one.write(b"more")
 

@@ -24,7 +24,8 @@ class Probes:
     """Answers probes.
 
     `/healthz`: the supervisor runs. `/readyz`: 200 while every wanted worker answers and it is not
-    draining, else 503; a policy that could not be loaded shows there, but the old one still serves.
+    draining, else 503; a policy or a certificate that could not be loaded shows there, but the old
+    one still serves.
     """
 
     def __init__(self, supervisor: Supervised, exposition: Callable[[], Awaitable[str]]) -> None:
@@ -50,4 +51,6 @@ class Probes:
         state["status"] = "ready" if ready else "not ready"
         if ready and state["policy_problems"]:
             state["status"] = "ready, with the policy from before"
+        elif ready and state.get("tls_problems"):
+            state["status"] = "ready, with the certificate from before"
         return Told(200 if ready else 503, state)

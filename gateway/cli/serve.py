@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     stands in the way (an address in use)."""
     from gateway.app import serve
 
-    names = [flag.name for flag in FLAGS] + ["allow_anonymous"]
+    names = [flag.name.replace("-", "_") for flag in FLAGS] + ["allow_anonymous"]
     flags = {name: getattr(args, name, None) for name in names}
     try:
         settings = read_settings(flags, os.environ)
@@ -48,16 +48,19 @@ def announce(settings: Settings, digest: str) -> None:
     where = f"http://{settings.admin}" if isinstance(settings.admin, Address) else settings.admin
     admin = f", admin on {where}" if where is not None else ""
     print(
-        f"Portcullis listens on http://{settings.listen} with policy {settings.policies.name} "
+        f"Portcullis listens on {_base(settings)} with policy {settings.policies.name} "
         f"({digest[:19]}), probes on http://{settings.probes}{admin}",
         flush=True,
     )
     if sys.stdout.isatty():
-        print(_first_steps(settings.listen), flush=True)
+        print(_first_steps(_base(settings)), flush=True)
 
 
-def _first_steps(listen: Address) -> str:
-    base = f"http://{listen}"
+def _base(settings: Settings) -> str:
+    return f"{'https' if settings.tls else 'http'}://{settings.listen}"
+
+
+def _first_steps(base: str) -> str:
     program = "portcullis" if shutil.which("portcullis") else _beside_python()
     return f"""
 Point an agent at it:

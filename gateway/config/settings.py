@@ -57,8 +57,23 @@ class UnixSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The data listener's certificate and key, and who signs the callers' certificates."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def parts(self) -> dict[str, Path]:
+        """The files by what they are: `cert`, `key`, `ca`."""
+        ca = {"ca": self.client_ca} if self.client_ca is not None else {}
+        return {"cert": self.cert, "key": self.key, **ca}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Checked settings. `folder` is the state folder that the defaults lie in."""
+    """Checked settings. `folder` is the state folder that the defaults lie in; without `tls` the
+    data listener speaks plain HTTP."""
 
     policies: Path
     listen: Address
@@ -70,6 +85,7 @@ class Settings:
     allow_anonymous: bool
     folder: Path
     master_key: Path
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,9 @@ FLAGS = (
     Flag("state", "URL", "sqlite:///PATH, redis://... or memory:// (default: in the state folder)"),
     Flag("audit", "DIR", "where the audit log is written (default: in the state folder)"),
     Flag("workers", "N", "worker processes (default 1)"),
+    Flag("tls-cert", "FILE", "the data listener's certificate, its chain behind it (PEM)"),
+    Flag("tls-key", "FILE", "the certificate's private key (PEM)"),
+    Flag("tls-client-ca", "FILE", "callers must show a certificate that one of these has signed"),
 )
 MASTER_KEY_VARIABLE = "PORTCULLIS_MASTER_KEY_FILE"
 
@@ -132,6 +151,7 @@ def read_settings(given: Mapping[str, str | None], variables: Mapping[str, str])
         allow_anonymous=reader.switch("allow_anonymous"),
         folder=folder,
         master_key=Path(key) if key else folder / "master.key",
+        tls=reader.tls(),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -205,6 +225,17 @@ class _Reader:
                 self._wrong("state", problem.removeprefix("state: "))
             return default
         return text
+
+    def tls(self) -> TlsFiles | None:
+        cert, key, client_ca = (
+            self.text(name, "") for name in ("tls_cert", "tls_key", "tls_client_ca")
+        )
+        if cert and key:
+            return TlsFiles(Path(cert), Path(key), Path(client_ca) if client_ca else None)
+        for name, value in (("tls_cert", cert), ("tls_key", key), ("tls_client_ca", client_ca)):
+            if value:
+                self._wrong(name, "TLS needs both --tls-cert and --tls-key")
+        return None
 
     def workers(self) -> int:
         text = self.text("workers", "1")

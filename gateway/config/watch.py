@@ -20,25 +20,54 @@ from gateway.errors import ConfigError
 Sleep = Callable[[float], Awaitable[object]]
 
 
-class Watch:
-    """Tells of changes to one policy path and one state folder's pin.
+class Changes:
+    """Tells of changes to whatever `look` looks at.
 
     Args:
+        look: what is there now, as one text that differs when anything does.
         interval: seconds between two looks.
         sleep: how it waits; tests hand in their own.
     """
+
+    def __init__(
+        self, look: Callable[[], str], interval: float, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._look = look
+        self._interval = interval
+        self._sleep = sleep
+        self._known = look()
+
+    def seen(self) -> None:
+        """Take what is there now as known (after a reload by SIGHUP, or a pin that was dropped)."""
+        self._known = self._look()
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields once for each change, when two looks in a row have found the same.
+
+        A file that is still being written is left alone until it is whole.
+        """
+        before = self._known
+        while True:
+            await self._sleep(self._interval)
+            now = self._look()
+            if now == before and now != self._known:
+                self._known = now
+                yield
+                now = self._known  # what the reader did while it had control is seen already
+            before = now
+
+
+class Watch(Changes):
+    """Tells of changes to one policy path and one state folder's pin."""
 
     def __init__(
         self, policies: Path, versions: Versions, interval: float, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._policies = policies
         self._versions = versions
-        self._interval = interval
-        self._sleep = sleep
-        self._known = self.look()
+        super().__init__(self._look_at_policy, interval, sleep)
 
-    def look(self) -> str:
-        """What is there now, as one text that differs when anything does."""
+    def _look_at_policy(self) -> str:
         pin = self._versions.pinned()
         try:
             texts = read_sources(self._policies)
@@ -52,22 +81,3 @@ class Watch:
         except ConfigError as error:
             attached = str(error)
         return f"{files} {attached} {pin.digest if pin else ''}"
-
-    def seen(self) -> None:
-        """Take what is there now as known (after a reload by SIGHUP, or a pin that was dropped)."""
-        self._known = self.look()
-
-    async def changes(self) -> AsyncIterator[None]:
-        """Yields once for each change, when two looks in a row have found the same.
-
-        A file that is still being written is left alone until it is whole.
-        """
-        before = self._known
-        while True:
-            await self._sleep(self._interval)
-            now = self.look()
-            if now == before and now != self._known:
-                self._known = now
-                yield
-                now = self._known  # what the reader did while it had control is seen already
-            before = now

@@ -276,8 +276,11 @@ class Connection(asyncio.Protocol):
         """Let the caller read the refusal before its unread bytes reset the connection
         (RFC 9112, 9.6)."""
         transport = self._transport
-        if transport is not None and transport.can_write_eof():
-            transport.write_eof()
+        if transport is not None:
+            if (
+                transport.can_write_eof()
+            ):  # not over TLS: there the refusal's own framing is its end
+                transport.write_eof()
             await asyncio.sleep(LINGER)
 
     def _wake(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
@@ -22,6 +23,9 @@ Read = Callable[[int], Awaitable[bytes]]
 """Reads the request's body up to a limit in bytes; raises CallerError over it."""
 
 Handle = Callable[[Request, Read], Awaitable[Reply]]
+
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds that a TLS handshake may take."""
 
 _BODILESS = (204, 304)
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
@@ -50,21 +54,45 @@ class DataServer:
         self._patience = patience
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
         self._ending = False
 
-    async def start(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def start(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve on a listening socket, which is ours from now on."""
+        self._sockets.append(sock)
+        await self._listen(sock, tls)
 
+    async def secure(self, tls: ssl.SSLContext) -> None:
+        """Serve new connections with another certificate; those there are go on with theirs.
+
+        A context of its own, tickets included: nobody resumes what another authority let in. The
+        new listener is there before the old one goes, on the same queue of connections.
+        """
+        before, self._listeners = self._listeners, []
+        if not self._ending:
+            for sock in self._sockets:
+                await self._listen(sock, tls)
+        for listener in before:
+            listener.close()
+
+    async def _listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         def accept() -> Connection:
             return Connection(self._serve, self._patience, self._connections)
 
-        self._listeners.append(await loop.create_server(accept, sock=sock, backlog=1024))
+        timeout = HANDSHAKE_TIMEOUT if tls is not None else None
+        self._listeners.append(
+            await asyncio.get_running_loop().create_server(
+                accept, sock=sock.dup(), backlog=1024, ssl=tls, ssl_handshake_timeout=timeout
+            )
+        )
 
     def stop_accepting(self) -> None:
         """Take no more connections, and keep none beyond its next reply."""
         self._ending = True
         for listener in self._listeners:
             listener.close()
+        for sock in self._sockets:
+            sock.close()
 
     async def close(self, timeout: float) -> None:
         """Close idle connections at once, busy ones after `timeout` seconds."""

@@ -277,6 +277,15 @@ class Declared:
             "portcullis_config_last_reload_failure_timestamp_seconds",
             "When a policy could last not be loaded, in unix time; 0: never.",
         )
+        self.tls_expires = self._gauge(
+            "portcullis_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate of the gateway's own expires, in unix time.",
+            "certificate",
+        )
+        self.tls_ok = self._gauge(
+            "portcullis_tls_last_reload_successful",
+            "1 if the listener's certificate files are the ones in use, 0 if they have problems.",
+        )
 
 
 class Metrics(Declared):
@@ -372,16 +381,33 @@ class ReloadStatus(Protocol):
     problems: list[str]
 
 
+class TlsStatus(Protocol):
+    """What is wrong with the listener's certificate files, and when certificates expire (unix
+    seconds by name)."""
+
+    problems: list[str]
+    expires: dict[str, float]
+
+
 _merger = Merger(Declared)
 
 
-def merge(snapshots: Sequence[Snapshot], reload: ReloadStatus, replaced: int) -> str:
+def merge(
+    snapshots: Sequence[Snapshot],
+    reload: ReloadStatus,
+    replaced: int,
+    tls: TlsStatus | None = None,
+) -> str:
     """One scrape for all workers of this process, in the text format.
 
     Remembers what workers that have died had counted, so that no total ever falls.
     """
     merged = _merger.merged(snapshots)
     add_status(merged, reload, len(snapshots), replaced)
+    if tls is not None:
+        merged.tls_ok.set(int(not tls.problems))
+        for certificate, at in tls.expires.items():
+            merged.tls_expires.set(at, (certificate,))
     return exposition(merged.families)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 START_TIMEOUT = 60.0
 """Seconds until a gateway that has not said that it listens is given up."""
 
-_LISTENS = re.compile(r"listens on http://(\S+)")
+_LISTENS = re.compile(r"listens on (https?://\S+)")
 
 
 class RunningGateway:
@@ -29,7 +29,8 @@ class RunningGateway:
         flags: further flags; `--workers 2`.
 
     Attributes:
-        base: `http://127.0.0.1:PORT` of the data listener; `probes` of the probe listener.
+        base: `http://127.0.0.1:PORT` of the data listener, https with TLS; `probes` of the probe
+            listener.
         policy_path: the policy file that is watched.
     """
 
@@ -118,7 +119,7 @@ class RunningGateway:
             process.kill()
             process.wait()
             raise RuntimeError(f"the gateway did not start:\n{self.log[-4000:]}")
-        self.base = f"http://{found[1]}"
+        self.base = found[1]
         self.probes = self._probes_address()
 
     def _probes_address(self) -> str:

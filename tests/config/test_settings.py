@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config import settings
 from gateway.config.packaged import starter_policy
-from gateway.config.settings import Address, UnixSocket, add_settings, read_settings
+from gateway.config.settings import Address, TlsFiles, UnixSocket, add_settings, read_settings
 from gateway.errors import ConfigError
 
 
@@ -97,3 +97,17 @@ def test_the_state_folder_is_the_images_where_it_may_be_written_to(
 
 def test_the_master_key_may_lie_elsewhere() -> None:
     assert read_settings({}, {"PORTCULLIS_MASTER_KEY_FILE": "/k"}).master_key == Path("/k")
+
+
+def test_tls_takes_a_certificate_and_its_key() -> None:
+    assert read_settings({}, {}).tls is None
+    variables = {"PORTCULLIS_TLS_CERT": "/run/tls.crt", "PORTCULLIS_TLS_CLIENT_CA": "/run/ca.crt"}
+    tls = read_settings({"tls_key": "/run/tls.key"}, variables).tls
+    assert tls == TlsFiles(Path("/run/tls.crt"), Path("/run/tls.key"), Path("/run/ca.crt"))
+    assert list(tls.parts()) == ["cert", "key", "ca"]
+    with pytest.raises(ConfigError) as caught:
+        read_settings({}, variables)
+    assert caught.value.problems == [
+        "PORTCULLIS_TLS_CERT: TLS needs both --tls-cert and --tls-key",
+        "PORTCULLIS_TLS_CLIENT_CA: TLS needs both --tls-cert and --tls-key",
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -112,13 +113,15 @@ class Reader:
 
 
 class Connection:
-    """A client's connection to `http://host:port`."""
+    """A client's connection to `http://host:port`, or with `tls` to `https://host:port`."""
 
-    def __init__(self, base: str) -> None:
-        host, _, port = base.removeprefix("http://").rpartition(":")
+    def __init__(self, base: str, tls: ssl.SSLContext | None = None) -> None:
+        host, _, port = base.partition("://")[2].rpartition(":")
         self.host = f"{host}:{port}"
         self.sock = socket.create_connection((host, int(port)), WAIT)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=host)
         self.reader = Reader(self.sock)
 
     def __enter__(self) -> Connection:
@@ -169,9 +172,10 @@ def call(
     headers: Iterable[tuple[str, str]] = (),
     *,
     method: str = "POST",
+    tls: ssl.SSLContext | None = None,
 ) -> Message:
     """One request on a connection of its own."""
-    with Connection(base) as connection:
+    with Connection(base, tls) as connection:
         connection.send(method, target, body, headers)
         return connection.reply(method)
 
