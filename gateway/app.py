@@ -59,6 +59,7 @@ from gateway.sockets import bound, listen
 from gateway.state.open import open_store, shown_url
 from gateway.state.redis_url import is_redis
 from gateway.state.same_key import check_same_key
+from gateway.state.standby import StandbyStore
 from gateway.state.store import StoreError
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
@@ -234,7 +235,7 @@ async def build(
     Raises:
         ConfigError: the policy cannot be used.
     """
-    store = open_store(settings.state, time.time)
+    store = StandbyStore(open_store(settings.state, time.time), time.time, settings.workers)
     await store.open()
     if is_redis(settings.state):
         await check_same_key(store, derive(master, "same-key"))
@@ -259,6 +260,7 @@ async def build(
         state=shown_url(settings.state),
     )
     metrics.watch_audit(audit)
+    metrics.watch_store(store)
 
     def make(texts: dict[str, bytes]) -> Live:
         return _live(texts, listen, workshop, cache, digest)

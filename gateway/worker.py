@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.audit.chain import RecordType
@@ -68,6 +70,8 @@ class Worker:
         self._hurried = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._renewing: asyncio.Task[None] | None = None
+        self._store_lost = 0.0
         self.stopped = asyncio.Event()
 
     async def start(self, introduction: dict[str, Any]) -> None:
@@ -78,6 +82,7 @@ class Worker:
             await parts.audit.start(introduction)
         except (StoreError, OwnError) as error:
             raise ConfigError([str(error)]) from error
+        parts.store.watch(self._store_changed)
         self._every(RENEW_EVERY, self._renew)
         self._every(HEAD_EVERY, self._log_head)
         # What is loaded by now lives as long as the process: no collection need look at it.
@@ -111,8 +116,15 @@ class Worker:
         return {
             "running": len(self._parts.closer.running),
             "audit": self._parts.audit.healthy,
+            "store": self._store_state(),
             "policy": self._current.live.digest,
         }
+
+    def _store_state(self) -> str:
+        since = self._parts.store.away_since
+        if since is None:
+            return "ok"
+        return f"away since {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     # --- reload ---
 
@@ -155,6 +167,17 @@ class Worker:
                     _log.exception("background work failed")
 
         self._tasks.append(asyncio.get_running_loop().create_task(run()))
+
+    def _store_changed(self, away: bool) -> None:
+        """Record that the store was lost or is back; the leases of what runs are renewed then."""
+        store = self._parts.store
+        if away:
+            self._store_lost = time.time()
+            self._note(RecordType.STORE_LOST, {"store": store.name})
+            return
+        seconds = round(time.time() - self._store_lost, 3)
+        self._note(RecordType.STORE_FOUND, {"store": store.name, "away_seconds": seconds})
+        self._renewing = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
         held = leases(list(self._parts.closer.running.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from gateway.admin.listener import Ask, Told
@@ -48,9 +48,17 @@ class Probes:
         health = await self._supervisor.health()
         ready = len(health) == state["workers"]["wanted"] and not self._supervisor.draining
         state["audit"] = "ok" if all(h["audit"] for h in health.values()) else "failing"
+        state["store"] = _store_of(list(health.values()))
         state["status"] = "ready" if ready else "not ready"
         if ready and state["policy_problems"]:
             state["status"] = "ready, with the policy from before"
         elif ready and state.get("tls_problems"):
             state["status"] = "ready, with the certificate from before"
         return Told(200 if ready else 503, state)
+
+
+def _store_of(health: Sequence[dict[str, Any]]) -> str:
+    """`ok`, or since when the first of how many workers has had no answer. It is no reason not to
+    be ready: what calls may do meanwhile the rules say, and every gateway would be away at once."""
+    away = sorted(each["store"] for each in health if each["store"] != "ok")
+    return f"{away[0]} ({len(away)} of {len(health)} workers)" if away else "ok"

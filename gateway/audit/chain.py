@@ -46,6 +46,8 @@ class RecordType(StrEnum):
     CLOSED = "closed"  # an exchange ended, and how
     RELOADED = "reloaded"  # another policy is in force
     KEY_CHANGED = "key_changed"  # a gateway key was made, expired or withdrawn
+    STORE_LOST = "store_lost"  # the state store no longer answers
+    STORE_FOUND = "store_found"  # it does again
     RECOVERED = "recovered"  # a torn last line was cut off after a crash
     ROTATED = "rotated"  # the chain goes on in this file
     GAP = "gap"  # lines could not be written before this one

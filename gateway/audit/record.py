@@ -297,7 +297,11 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
         if number < len(exchange.settled_amounts):
             entry["settled"] = exchange.settled_amounts[number]
         claims.append(entry)
-    limits: dict[str, Any] = {"serial": admission.serial, "claims": claims}
+    limits: dict[str, Any] = {"claims": claims}
+    if admission.local:  # no decision of the store: it has no place among them
+        limits["local"] = True
+    else:
+        limits["serial"] = admission.serial
     if admission.lease:
         limits["lease"] = admission.lease
     if admission.refusal is not None:

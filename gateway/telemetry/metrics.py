@@ -50,6 +50,20 @@ class SpanCounts(Protocol):
     dropped: int
 
 
+class StoreCounts(Protocol):
+    """What a store tells of its absences."""
+
+    outages: int
+    admitted: int
+    refused: int
+
+    @property
+    def away_since(self) -> float | None: ...
+
+    @property
+    def pending(self) -> int: ...
+
+
 class AuditCounts(Protocol):
     """What an audit writer tells of itself."""
 
@@ -241,6 +255,23 @@ class Declared:
             "Calls of the state store that failed.",
             "operation",
         )
+        self.store_up = self._gauge(
+            "portcullis_store_up",
+            "1 while the state store answers every worker.",
+            merging="min",
+        )
+        self.store_outages = self._counter(
+            "portcullis_store_outages_total", "How often workers lost the state store."
+        )
+        self.store_local = self._counter(
+            "portcullis_store_local_decisions_total",
+            "Calls whose limits a worker decided by itself because the store did not answer.",
+            "outcome",
+        )
+        self.store_pending = self._gauge(
+            "portcullis_store_pending",
+            "Counters and settlements that wait to be charged to the state store.",
+        )
         self.spans = self._counter(
             "portcullis_trace_spans_total",
             "Spans that the collector took, that could not be sent, and that found no room.",
@@ -296,6 +327,7 @@ class Metrics(Declared):
         self._worker = f"{os.getpid()}-{time.time_ns()}"
         self._audit: AuditCounts | None = None
         self._cache: CacheCounts | None = None
+        self._store: StoreCounts | None = None
         self._running: Sized = ()
         self._tunnels: OpenCount | None = None
         self._spans: SpanCounts | None = None
@@ -315,6 +347,10 @@ class Metrics(Declared):
     def watch_spans(self, spans: SpanCounts) -> None:
         """Show what became of spans."""
         self._spans = spans
+
+    def watch_store(self, store: StoreCounts) -> None:
+        """Show whether the store answers, and what was done without it."""
+        self._store = store
 
     def watch_running(self, running: Sized) -> None:
         """Show how many exchanges are running: the length of what is given."""
@@ -350,6 +386,12 @@ class Metrics(Declared):
             self.cache_size.set(self._cache.size)
         if self._audit is not None:
             self._show_audit(self._audit)
+        if self._store is not None:
+            self.store_up.set(int(self._store.away_since is None))
+            self.store_outages.show((), self._store.outages)
+            self.store_local.show(("admitted",), self._store.admitted)
+            self.store_local.show(("refused",), self._store.refused)
+            self.store_pending.set(self._store.pending)
         if self._spans is not None:
             self.spans.show(("sent",), self._spans.sent)
             self.spans.show(("failed",), self._spans.failed)
