@@ -110,3 +110,37 @@ def test_usage_reports_are_laid_over_each_other() -> None:
     assert usage is not None
     assert (usage.cache_write, usage.cache_write_1h) == (30, 20)
     assert merge_usage(usage, None) is usage
+
+
+def test_usage_tells_how_it_was_served_and_what_was_searched() -> None:
+    report = {
+        "input_tokens": 1,
+        "speed": "fast",
+        "inference_geo": "us",
+        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1},
+    }
+    usage = merge_usage(None, report)
+    assert usage is not None
+    assert usage.detailed().served == {"speed": "fast", "inference_geo": "us"}
+    assert usage.detailed().searches == 2
+
+
+def test_every_inference_of_an_answer_counts_with_its_model() -> None:
+    steps = [
+        {"type": "compaction", "input_tokens": 100, "output_tokens": 5},
+        {"type": "message", "input_tokens": 10, "output_tokens": 20, "iterations": None},
+        {"type": "advisor_message", "model": "claude-opus-4-7", "input_tokens": 7},
+    ]
+    usage = merge_usage(None, {"input_tokens": 10, "output_tokens": 20, "iterations": steps})
+    assert usage is not None
+    assert (usage.input, usage.output) == (117, 25)
+    assert usage.detailed().steps == (
+        ("", Usage(100, output=5)),
+        ("", Usage(10, output=20)),
+        ("claude-opus-4-7", Usage(7)),
+    )
+
+
+def test_one_inference_alone_is_what_the_totals_say() -> None:
+    usage = merge_usage(None, {"input_tokens": 10, "iterations": [{"input_tokens": 10}]})
+    assert usage == Usage(10)

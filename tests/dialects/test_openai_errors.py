@@ -110,3 +110,19 @@ def test_no_usage(value: object) -> None:
 
 def test_bad_numbers_count_nothing() -> None:
     assert chat_usage({"prompt_tokens": -1, "completion_tokens": "9"}) == Usage()
+
+
+def test_audio_is_told_apart_from_text() -> None:
+    usage = chat_usage(
+        {
+            "prompt_tokens": 30,
+            "completion_tokens": 20,
+            "prompt_tokens_details": {"audio_tokens": 12, "cached_tokens": 8},
+            "completion_tokens_details": {"audio_tokens": 15},
+        },
+        "default",
+    )
+    assert usage is not None
+    assert (usage.input, usage.cache_read) == (22, 8)
+    assert usage.detailed().parts == {"audio_input": 12, "audio_output": 15}
+    assert usage.detailed().served == {"service_tier": "default"}

@@ -113,11 +113,29 @@ def test_usage_counts_each_token_once() -> None:
         "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30},
         "output_tokens": 5,
     }
-    usage = usage_of(report)
+    usage = usage_of({"usage": report})
     assert usage == Usage(input=10, cache_read=60, cache_write=30, output=5)
     assert usage is not None
     assert usage.total_input == 100
-    assert usage_of(None) is None
+    assert usage_of({"usage": None}) is None
+
+
+def test_how_it_was_served_is_the_responses_word() -> None:
+    usage = usage_of({"usage": {"input_tokens": 1}, "service_tier": "flex"})
+    assert usage is not None
+    assert usage.detailed().served == {"service_tier": "flex"}
+
+
+def test_web_searches_are_counted_and_pages_that_were_opened_are_not() -> None:
+    actions = [{"type": "search"}, {"type": "open_page"}, None]
+    output = [{"type": "web_search_call", "action": action} for action in actions]
+    response = {"usage": {"input_tokens": 1}, "output": [*output, {"type": "message"}]}
+    usage = usage_of(response)
+    assert usage is not None
+    assert usage.detailed().searches == 2
+    told = usage_of({**response, "tool_usage": {"web_search": {"num_requests": 5}}})
+    assert told is not None
+    assert told.detailed().searches == 5
 
 
 def test_why_a_response_ended() -> None:
