@@ -265,7 +265,7 @@ async def build(
     def make(texts: dict[str, bytes]) -> Live:
         return _live(texts, listen, workshop, cache, digest)
 
-    tracing = open_tracing(os.environ, number)
+    tracing = open_tracing(os.environ)
     if tracing is not None:
         metrics.watch_spans(tracing.queue)
     current = Current(make(texts), tracing)

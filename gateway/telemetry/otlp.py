@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import socket
-import uuid
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -32,7 +30,6 @@ from opentelemetry.trace import (
 )
 
 from gateway import __version__
-from gateway.errors import ConfigError
 from gateway.telemetry import semconv
 from gateway.telemetry.spans import Span
 from gateway.telemetry.trace_context import SAMPLED, Parent
@@ -45,23 +42,16 @@ _OK, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 
 
 class Sdk:
-    """One worker's. Raises ConfigError where a variable cannot be used.
+    """One worker's."""
 
-    Args:
-        worker: its number, for `service.instance.id`.
-    """
-
-    def __init__(self, worker: int) -> None:
-        # Its own lines repeat at every try and quote the address; the queue says what is lost.
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        self._resource = _resource(worker)
+    def __init__(self) -> None:
+        self._resource = _resource()
         provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self._sampler = provider.sampler
         self.ids = provider.id_generator
-        try:
-            self._exporter = OTLPSpanExporter()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ConfigError([f"OTEL_EXPORTER_OTLP_*: {type(error).__name__}: {error}"]) from error
+        self._exporter = OTLPSpanExporter()
+        # Its lines from here on would come at every try; the queue says what is lost.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     def sample(self, trace_id: int, parent: Parent | None) -> bool:
         """Whether a trace is recorded."""
@@ -112,13 +102,11 @@ def _state(text: str) -> TraceState:
     return TraceState.from_header([text]) if text else TraceState()
 
 
-def _resource(worker: int) -> Resource:
-    """What the environment says of this service; what it leaves out is ours."""
+def _resource() -> Resource:
+    """What the environment says of this service; what it leaves out is ours. The SDK gives every
+    process a `service.instance.id`."""
     found = Resource.create()
-    ours: dict[str, str] = {"service.version": __version__}
-    # Unique for each process, as the conventions ask; its name helps who looks at it.
-    ours["service.instance.id"] = f"{socket.gethostname()}/worker-{worker}/{uuid.uuid4().hex[:8]}"
-    ours = {name: value for name, value in ours.items() if name not in found.attributes}
+    ours = {"service.version": __version__} if "service.version" not in found.attributes else {}
     if str(found.attributes.get("service.name", "")).startswith("unknown_service"):
         ours["service.name"] = NAME
     return found.merge(Resource(ours))

@@ -7,13 +7,17 @@ empty variable counts as unset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.errors import ConfigError
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+FILES = ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
+COMPRESSIONS = ("none", "gzip", "deflate")
 SAMPLERS = (
     "always_on",
     "always_off",
@@ -45,7 +49,12 @@ def read_trace_settings(environ: Mapping[str, str]) -> TraceSettings | None:
     """
     if not _wanted(environ):
         return None
-    problems = [*_protocol(environ), *_exporter(environ), *_sampler(environ)]
+    problems = [
+        *_exporter(environ),
+        *_protocol(environ),
+        *_connection(environ),
+        *_sampler(environ),
+    ]
     numbers = {}
     for name, usual in (
         ("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE),
@@ -95,6 +104,28 @@ def _protocol(environ: Mapping[str, str]) -> list[str]:
             )
             return [problem]
     return []
+
+
+def _connection(environ: Mapping[str, str]) -> list[str]:
+    """What the exporter would only find out later, or leave out with a line in the log."""
+    problems = []
+    for prefix in ("OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"):
+        said = {
+            word: environ.get(prefix + word, "").strip()
+            for word in ("ENDPOINT", "COMPRESSION", "TIMEOUT", *FILES)
+        }
+        if said["ENDPOINT"] and not said["ENDPOINT"].startswith(("http://", "https://")):
+            problems.append(f"{prefix}ENDPOINT: expected a URL, such as http://collector:4318")
+        if said["COMPRESSION"] and said["COMPRESSION"].lower() not in COMPRESSIONS:
+            problems.append(f"{prefix}COMPRESSION: expected one of {', '.join(COMPRESSIONS)}")
+        if said["TIMEOUT"] and not re.fullmatch(r"\d{1,6}(\.\d+)?", said["TIMEOUT"]):
+            problems.append(f"{prefix}TIMEOUT: expected a number of seconds")
+        problems += [
+            f"{prefix}{word}: there is no such file"
+            for word in FILES
+            if said[word] and not Path(said[word]).is_file()
+        ]
+    return problems
 
 
 def _sampler(environ: Mapping[str, str]) -> list[str]:

@@ -29,7 +29,7 @@ from gateway.telemetry.trace_context import (
 )
 from gateway.telemetry.trace_settings import read_trace_settings
 
-FLUSH_LIMIT = 5.0
+FLUSH_LIMIT = 3.0
 """Seconds that a stopping worker gives to the last spans."""
 
 Sample = Callable[[int, Parent | None], bool]
@@ -195,7 +195,7 @@ class Tracing:
         await self.queue.close(FLUSH_LIMIT)
 
 
-def open_tracing(environ: Mapping[str, str], worker: int) -> Tracing | None:
+def open_tracing(environ: Mapping[str, str]) -> Tracing | None:
     """What the standard environment variables ask for; None where they ask for no traces.
 
     Raises:
@@ -206,7 +206,7 @@ def open_tracing(environ: Mapping[str, str], worker: int) -> Tracing | None:
         return None
     from gateway.telemetry import otlp
 
-    sdk = otlp.Sdk(worker)
+    sdk = otlp.Sdk()
     queue = SpanQueue(
         sdk.export, sdk.stop, most=settings.queue, batch=settings.batch, delay=settings.delay
     )

@@ -16,7 +16,7 @@ PURE = (
     "gateway.audit.chain",
 )
 HTTP = ("aiohttp", "httptools")
-OUTSIDE = (*HTTP, "redis", "prometheus_client", "sqlite3", "uvloop")
+OUTSIDE = (*HTTP, "redis", "prometheus_client", "sqlite3", "uvloop", "opentelemetry")
 # Same input, same verdict: time, chance and ids are handed to the pure part, never taken by it.
 CLOCK_AND_CHANCE = ("time", "random", "secrets", "uuid")
 IO = (
@@ -39,6 +39,7 @@ KNOW_HTTP = (
 )
 KNOW_PROMETHEUS = ("gateway.telemetry.exposition",)
 KNOW_STORES = ("gateway.state",)
+KNOW_OPENTELEMETRY = ("gateway.telemetry.otlp",)
 STATIONS = frozenset(
     f"gateway.{name}"
     for name in ("proxy", "identity", "policy", "upstream", "state", "audit", "telemetry", "config")
@@ -173,8 +174,9 @@ def test_test_helpers_stay_with_the_tests_and_the_demo() -> None:
         (("prometheus_client",), KNOW_PROMETHEUS),
         (("sqlite3",), KNOW_STORES),
         (("redis",), KNOW_STORES),
+        (("opentelemetry",), KNOW_OPENTELEMETRY),
     ],
-    ids=["http", "prometheus", "sqlite", "redis"],
+    ids=["http", "prometheus", "sqlite", "redis", "opentelemetry"],
 )
 def test_a_library_stays_where_it_can_be_exchanged(
     libraries: tuple[str, ...], places: tuple[str, ...]
