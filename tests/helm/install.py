@@ -1,5 +1,5 @@
-"""Builds what the chart's tests use, into tests/helm/go/bin: helm, kubeconform, podsecurity, and strict
-JSON schemas of Kubernetes and of the Prometheus operator. `make test` runs it where Go is present.
+"""Builds what the chart's tests use, into tests/helm/go/bin: helm, kubeconform, podsecurity, and
+strict JSON schemas of Kubernetes and of the Prometheus operator. `make test` runs it where Go is.
 
 Everything comes through Go's module proxy, pinned: programs by go.mod and go.sum, the two modules
 that only schemas are read of by the sums below. Kubernetes publishes its API as one OpenAPI

@@ -36,6 +36,9 @@ values.schema.json's business; here stands what two values say together. */}}
 {{- if and (not .Values.persistence.enabled) (not (include "portcullis.auditLeaves" .)) -}}
 {{- fail "persistence.enabled: false needs an audit log that leaves the pod: set audit.to to stdout or otlp" -}}
 {{- end -}}
+{{- if and .Values.tls.clientCaKey (not .Values.tls.existingSecret) -}}
+{{- fail "tls.clientCaKey needs tls.existingSecret: it names a key of that Secret" -}}
+{{- end -}}
 {{- end }}
 
 {{- define "portcullis.sidecarChecks" -}}

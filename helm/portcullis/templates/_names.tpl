@@ -18,7 +18,7 @@
 {{/* What never changes over an upgrade, so that selectors may use it. */}}
 {{- define "portcullis.selector" -}}
 app.kubernetes.io/name: {{ include "portcullis.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "portcullis.gatewaySelector" -}}
@@ -26,14 +26,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
+{{/* All labels of an object; `common` cannot take the place of one that selectors use. Takes the
+context, or (dict "root" . "component" "gateway" "more" .Values.podLabels). */}}
 {{- define "portcullis.labels" -}}
-{{ include "portcullis.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $root := .root | default . -}}
+{{- $own := include "portcullis.selector" $root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- with .component -}}{{- $_ := set $own "app.kubernetes.io/component" . -}}{{- end -}}
+{{- toYaml (merge $own (.more | default dict) $root.Values.commonLabels) -}}
 {{- end }}
 
 {{- define "portcullis.image" -}}

@@ -1,3 +1,7 @@
+{{- define "portcullis.scheme" -}}
+{{- ternary "https" "http" (ne .Values.tls.existingSecret "") -}}
+{{- end }}
+
 {{- define "portcullis.kind" -}}
 {{- ternary "StatefulSet" "Deployment" .Values.persistence.enabled -}}
 {{- end }}
@@ -35,10 +39,17 @@ containers:
     resources: {{- toYaml .Values.resources | nindent 6 }}
     volumeMounts:
       - {name: state, mountPath: /var/lib/portcullis}
+      {{- if .Values.tls.existingSecret }}
+      - {name: tls, mountPath: /etc/portcullis/tls, readOnly: true}
+      {{- end }}
       {{- include "portcullis.mounts" . | trim | nindent 6 }}
 volumes:
   {{- if not .Values.persistence.enabled }}
   - {name: state, emptyDir: {sizeLimit: 1Gi}}
+  {{- end }}
+  {{- with .Values.tls.existingSecret }}
+  - name: tls
+    secret: {secretName: {{ . | quote }}, defaultMode: 0440}
   {{- end }}
   {{- include "portcullis.volumes" . | trim | nindent 2 }}
 {{- with .Values.topologySpreadConstraints }}
@@ -77,6 +88,16 @@ does not. */}}
   value: {{ ternary "127.0.0.1:9485" "off" .Values.admin.enabled | quote }}
 - name: PORTCULLIS_AUDIT
   value: {{ include "portcullis.audit" . | quote }}
+{{- with .Values.tls.existingSecret }}
+- name: PORTCULLIS_TLS_CERT
+  value: /etc/portcullis/tls/tls.crt
+- name: PORTCULLIS_TLS_KEY
+  value: /etc/portcullis/tls/tls.key
+{{- with $.Values.tls.clientCaKey }}
+- name: PORTCULLIS_TLS_CLIENT_CA
+  value: /etc/portcullis/tls/{{ . }}
+{{- end }}
+{{- end }}
 {{- if .Values.allowAnonymous }}
 - name: PORTCULLIS_ALLOW_ANONYMOUS
   value: "true"
