@@ -48,6 +48,8 @@ class Reason(StrEnum):
     BUDGET_EXCEEDED = "budget_exceeded"
     BUDGET_RESERVED = "budget_reserved"
     BUDGET_WARNING = "budget_warning"
+    BUDGET_DOWNGRADED = "budget_downgraded"
+    BUDGET_WRAP_UP = "budget_wrap_up"
     PRICE_UNKNOWN = "price_unknown"
     TOOL_DENIED = "tool_denied"
     TOOL_UNKNOWN = "tool_unknown"

@@ -12,6 +12,7 @@ from gateway.dialects.anthropic_tools import ToolList
 from gateway.dialects.base import Call, Step, StepKind, Surface
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.last_words import append_to_last
 from gateway.dialects.reading import byte_length, mapping, objects, string
 
 MIN_THINKING = 1024
@@ -53,6 +54,7 @@ _FORMAT_FIELDS = frozenset(
 )
 """Fields that are read by name below, or that hold no text."""
 
+_ANSWERED = frozenset({"user"})
 _REMINDER = "<system-reminder>"
 
 
@@ -153,6 +155,18 @@ class AnthropicCall(JsonCall):
             else:
                 self._root["thinking"] = {"type": "disabled"}
         self._document.touch()
+
+    def conclude(self, note: str) -> bool:
+        """Tools stay declared: the API wants them where the conversation has calls of them."""
+        if self._root.get("tools") or self._root.get("mcp_servers"):
+            self._root["tool_choice"] = {"type": "none"}
+        append_to_last(self.segments, self._root.get("messages"), _ANSWERED, note)
+        self._document.touch()
+        return True
+
+    def shows_output(self) -> bool:
+        """What is thought is charged in full and shown as a summary ("Extended thinking")."""
+        return mapping(self._root.get("thinking")).get("type") in (None, "disabled")
 
     def remove_tools(self, names: frozenset[str]) -> None:
         gone = self._tools.remove(names)

@@ -296,9 +296,10 @@ class Call(ABC):
     def encode(self) -> bytes:
         """The body to send: the caller's own bytes unless something was changed."""
 
-    def target(self) -> str | None:
-        """The raw path and query to send, where rules changed them; None: as they came."""
-        return None
+    def target(self, path: str) -> str:
+        """The raw path and query to send. `path` is what came, which it is unless rules changed
+        it."""
+        return path
 
     def heard(self, status: int, headers: Headers) -> None:
         """Note the head of the answer, before it is decoded: dialects whose answers are of many
@@ -307,6 +308,15 @@ class Call(ABC):
     def set_max_output(self, tokens: int) -> None:
         """Write an output cap into the request, in the field this model takes."""
         raise NotImplementedError
+
+    def rename_model(self, name: str) -> bool:
+        """Ask another model, and no further ones; False where this request cannot be made to."""
+        return False
+
+    def conclude(self, note: str) -> bool:
+        """Have the model give an answer without calling tools, and tell it so with a note where
+        that is safe; False where this request cannot be made to."""
+        return False
 
     def force_field(self, path: str, value: Any) -> None:
         """Set a top-level request field (`store`) to a value, if it is not that already."""
@@ -370,6 +380,11 @@ class Call(ABC):
         `until` is when the call could pass, in seconds since the epoch.
         """
         return None
+
+    def shows_output(self) -> bool:
+        """Whether all output that is charged for shows while the answer streams: as text, or in
+        the provider's own count. Reasoning that the provider keeps to itself does not."""
+        return True
 
     def input_bound(self) -> int:
         """An upper bound of the input tokens a provider can count for this request.

@@ -37,7 +37,7 @@ class Gemini:
             return GeminiBatch(document, path)
         if path.operation == "embeddings":
             return EmbedCall(document, path)
-        return GeminiCall(document, path, readable=_is_json(request.target))
+        return GeminiCall(document, path, request.target, readable=_is_json(request.target))
 
     def decode_answer(self, call: Call, body: bytes) -> Answer:
         """Raises ValueError where the body is not what was asked for."""

@@ -132,6 +132,30 @@ class GenerateBody:
         self._document.touch()
         self._read_settings()
 
+    def rename_model(self, name: str) -> None:
+        if self.model:
+            self._root["model"] = f"models/{name}"
+            self.model = name
+            self._document.touch()
+
+    def conclude(self, note: str, *, functions: bool) -> None:
+        """Let no function be called, and tell the model so behind what the system says."""
+        names = unique_fields(self._root, "")
+        if functions:
+            spelled = names.get("toolConfig", "toolConfig")
+            config = self._root.get(spelled)
+            kept = config if type(config) is dict else {}
+            inner = unique_fields(kept, "toolConfig").get("functionCallingConfig")
+            self._root[spelled] = {
+                **{key: value for key, value in kept.items() if key != inner},
+                "functionCallingConfig": {"mode": "NONE"},
+            }
+        spelled = names.get("systemInstruction", "systemInstruction")
+        system = self._root.get(spelled)
+        if system is None or type(system) is dict:
+            self._root[spelled] = {"parts": [*listed(system, "parts"), {"text": note}]}
+        self._document.touch()
+
 
 def read_content(reader: PartReader, holder: Any, key: Any, surface: Surface, place: str) -> None:
     """A content; some servers take its text alone."""

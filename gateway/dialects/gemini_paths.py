@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 METHODS = {
     "generatecontent": "chat",
@@ -24,6 +24,7 @@ METHODS = {
 """What is asked for, by the word behind the colon, in lower case."""
 
 _CALL = re.compile(r"/(models|tunedmodels|dynamic|endpoints)/([^/:]+):([a-z]+)$")
+_ASKED = re.compile(r"/models/([A-Za-z0-9._-]+):[A-Za-z]+(?=$|\?)")
 _KEPT = re.compile(r"/v1(?:alpha|beta)?1?/batches(?:/[^/:]+)?$")
 _CACHE = re.compile(r"/cachedcontents(?:/[^/:]+)?$")
 _PUBLISHER = re.compile(r"/publishers/([^/]+)/models/", re.IGNORECASE)
@@ -75,6 +76,18 @@ def read_path(path: str, plain: str) -> GeminiPath:
     else:
         model = f"{'tunedModels' if folder == 'tunedmodels' else folder}/{model}"
     return GeminiPath(method, METHODS[method], model)
+
+
+def with_model(path: str, name: str) -> str | None:
+    """A raw path and query with another model in the place of the one it names; None where that is
+    not one of Google's own, or is not spelled as it is read."""
+    found = _ASKED.search(path)
+    if found is None:
+        return None
+    publisher = _PUBLISHER.search(path)
+    if publisher is not None and publisher[1] != "google":
+        return None
+    return f"{path[: found.start(1)]}{quote(name, safe='')}{path[found.end(1) :]}"
 
 
 def plain_model(name: str) -> str:

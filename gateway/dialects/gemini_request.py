@@ -11,7 +11,7 @@ from gateway.dialects.base import Call, Surface
 from gateway.dialects.gemini_body import NESTED, GenerateBody
 from gateway.dialects.gemini_fields import camel, field, unique_fields
 from gateway.dialects.gemini_parts import PartReader
-from gateway.dialects.gemini_paths import GeminiPath, plain_model
+from gateway.dialects.gemini_paths import GeminiPath, plain_model, with_model
 from gateway.dialects.json_array import ARRAY
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.reading import byte_length
@@ -40,9 +40,14 @@ class GeminiCall(Call):
 
     dialect = "gemini"
 
-    def __init__(self, document: JsonDocument, path: GeminiPath, *, readable: bool = True) -> None:
-        """`readable` False: the query says that the body is no JSON, whatever it looks like."""
+    def __init__(
+        self, document: JsonDocument, path: GeminiPath, asked: str = "", *, readable: bool = True
+    ) -> None:
+        """`asked`: the raw path. `readable` False: the query says that the body is no JSON,
+        whatever it looks like."""
         super().__init__(document)
+        self._asked = asked
+        self._renamed = ""
         self._document = document
         self._root: dict[str, Any] = document.root
         self.operation = path.operation
@@ -79,6 +84,28 @@ class GeminiCall(Call):
 
     def encode(self) -> bytes:
         return self._document.encode()
+
+    def target(self, path: str) -> str:
+        return (with_model(path, self._renamed) if self._renamed else None) or path
+
+    def rename_model(self, name: str) -> bool:
+        """In the path, and in the body where that names it too."""
+        if with_model(self._asked, name) is None or field(self._root, "cachedContent") is not None:
+            return False
+        self.model = self._renamed = name
+        for body in self._bodies:
+            body.rename_model(name)
+        self._named = [name for _ in self._named]
+        return True
+
+    def conclude(self, note: str) -> bool:
+        """What Google runs by itself goes: the configuration holds for functions alone. A cached
+        conversation has its own, which no request can change."""
+        if field(self._root, "cachedContent") is not None:
+            return False
+        self.remove_tools(frozenset(tool.name for tool in self.tools if tool.hosted))
+        self._bodies[0].conclude(note, functions=bool(self.tools))
+        return True
 
     def set_max_output(self, tokens: int) -> None:
         if self.operation == "chat":

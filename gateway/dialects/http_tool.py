@@ -224,8 +224,8 @@ class HttpToolCall(NoModelCall):
         assert isinstance(self.document, JsonDocument)
         return self.document.encode()
 
-    def target(self) -> str | None:
-        return self._target.text if self._target.changed else None
+    def target(self, path: str) -> str:
+        return self._target.text if self._target.changed else path
 
     def heard(self, status: int, headers: Headers) -> None:
         self.answer_type = headers.get("content-type")

@@ -28,6 +28,14 @@ class JsonCall(Call):
             self._document.touch()
             self._read_fields()
 
+    def rename_model(self, name: str) -> bool:
+        self._root["model"] = name
+        for others in ("models", "fallbacks"):
+            self._root.pop(others, None)
+        self._document.touch()
+        self._read_fields()
+        return True
+
     def get_field(self, path: str) -> Any:
         return self._root.get(path)
 

@@ -15,6 +15,9 @@ _SOURCE = ":local"
 _VARIANTS = (":online", ":nitro", ":floor", ":exacto")
 """OpenRouter's suffixes that change how a model is called, not which."""
 
+HIDES_REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
+"""OpenAI's models that reason, and are charged for it, without showing it ("Reasoning models")."""
+
 
 def ollama_names(model: str) -> tuple[str, ...]:
     """The names that Ollama takes for the same model, the shortest first: `qwen3`, and

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.base import Framing, Step, StepKind, Surface, ToolCall
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import SCHEMA_KEYS, SCHEMA_WORDS, JsonDocument, leaf_segments
+from gateway.dialects.last_words import append_text, append_to_last
 from gateway.dialects.model_names import ollama_names
 from gateway.dialects.ndjson import LineReader
 from gateway.dialects.ollama_fields import MESSAGE_FIELDS, read_images, read_tool_call
@@ -50,6 +51,7 @@ _OPTIONS = frozenset(
 )
 """Fields that stand among the `options`."""
 
+_ANSWERED = frozenset({"user", "tool"})
 _COMMON = frozenset(
     "_debug_render_only dimensions format keep_alive logprobs model options raw runner shift "
     "stream think tools top_logprobs truncate width height steps".split()
@@ -141,6 +143,15 @@ class OllamaCall(JsonCall):
         }
         self.max_output = tokens
         self._document.touch()
+
+    def conclude(self, note: str) -> bool:
+        """The server knows no `tool_choice`: what is not declared is not called."""
+        self.remove_tools(frozenset(tool.name for tool in self.tools))
+        if "prompt" in self._root:
+            append_text(self.segments, self._root, "prompt", note)
+        append_to_last(self.segments, self._root.get("messages"), _ANSWERED, note)
+        self._document.touch()
+        return True
 
     def remove_tools(self, names: frozenset[str]) -> None:
         if self._tools is None or not (gone := self._tools.remove(names)):

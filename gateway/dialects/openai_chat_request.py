@@ -12,7 +12,8 @@ from typing import Any
 from gateway.dialects.base import Segment, Step, StepKind, Surface, ToolCall
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.model_names import variant_names
+from gateway.dialects.last_words import append_to_last
+from gateway.dialects.model_names import HIDES_REASONING, variant_names
 from gateway.dialects.openai_chat_fields import (
     arguments_text,
     read_call,
@@ -58,9 +59,10 @@ _SURFACES = {
 }
 _PLAIN = {role: _SURFACES[role] for role in ("system", "developer", "user", "assistant")}
 _HUMAN, _MODEL = StepKind.HUMAN, StepKind.MODEL  # looking a member up is not free
-_NEW_LIMIT = re.compile(r"(?:.*/)?(?:o\d|gpt-[5-9])")
+_NEW_LIMIT = HIDES_REASONING
 """Models that take `max_completion_tokens` only; `max_tokens` is a 400 for them (the API's own
 answer: "Unsupported parameter: 'max_tokens' is not supported with this model")."""
+_ANSWERED = frozenset({"user", "tool"})
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -321,6 +323,31 @@ class ChatCall(JsonCall):
             root[name] = tokens
         self.max_output = tokens
         self._document.touch()
+
+    def rename_model(self, name: str) -> bool:
+        """Not where the path names the deployment. A cap goes where the new model takes it."""
+        if self._path_model:
+            return False
+        if _NEW_LIMIT.match(name) and "max_tokens" in self._root:
+            cap = self._root.pop("max_tokens")
+            self._root.setdefault("max_completion_tokens", cap)
+        return super().rename_model(name)
+
+    def conclude(self, note: str) -> bool:
+        """Tools stay declared, for the conversation has calls of them; what the provider runs by
+        itself goes, for `tool_choice` says nothing about that."""
+        self.remove_tools(frozenset(tool.name for tool in self.tools if tool.hosted))
+        root = self._root
+        if root.get("tools"):
+            root["tool_choice"] = "none"
+        if root.get("functions"):
+            root["function_call"] = "none"
+        append_to_last(self.segments, root.get("messages"), _ANSWERED, note)
+        self._document.touch()
+        return True
+
+    def shows_output(self) -> bool:
+        return HIDES_REASONING.match(self.model) is None
 
     def ask_usage(self) -> None:
         options = self._root.get("stream_options")

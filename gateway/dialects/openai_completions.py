@@ -147,6 +147,14 @@ class CompletionsCall(JsonCall):
         self.max_output = tokens
         self._document.touch()
 
+    def rename_model(self, name: str) -> bool:
+        """Not where the path names the deployment."""
+        return not self._path_model and super().rename_model(name)
+
+    def conclude(self, note: str) -> bool:
+        """Completions call no tools, and their prompt is a text to go on with: no note is safe."""
+        return True
+
     def ask_usage(self) -> None:
         options = self._root.get("stream_options")
         kept = options if type(options) is dict else {}

@@ -10,6 +10,8 @@ from typing import Any
 from gateway.dialects.base import Call, Step, StepKind, Surface
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
+from gateway.dialects.last_words import append_text
+from gateway.dialects.model_names import HIDES_REASONING
 from gateway.dialects.openai_errors import usage_limit
 from gateway.dialects.reading import byte_length, mapping, string
 from gateway.dialects.responses_items import ItemReader, is_models, kind_of
@@ -168,6 +170,22 @@ class ResponsesCall(JsonCall):
             self.max_output = tokens
             self._root["max_output_tokens"] = tokens
             self._document.touch()
+
+    def conclude(self, note: str) -> bool:
+        root = self._root
+        if not self._capped:
+            return False
+        if root.get("tools") or root.get("prompt") is not None:
+            root["tool_choice"] = "none"
+        if type(root.get("input")) is list:
+            root["input"].append({"type": "message", "role": "developer", "content": note})
+        elif type(root.get("input")) is str:
+            append_text(self.segments, root, "input", note)
+        self._document.touch()
+        return True
+
+    def shows_output(self) -> bool:
+        return not (HIDES_REASONING.match(self.model) or self._root.get("reasoning"))
 
     def remove_tools(self, names: frozenset[str]) -> None:
         gone = self._tools.remove(names)

@@ -95,6 +95,10 @@ class AnswerRules:
             return self
         return AnswerRules(self._rules, self.content.bound_to_answer(exchange))
 
+    def with_rules(self, more: Sequence[Rule]) -> AnswerRules:
+        """These rules, and more on the answer of one call."""
+        return AnswerRules((*more, *self._rules), self.content)
+
     def holders(self, surface: Surface, *, readonly: bool) -> list[ContentRule]:
         """Rules that may change or stop this text, so that it must wait for them."""
         return [r for r in self.content.on(surface) if _acts(r, surface, readonly)]

@@ -19,8 +19,10 @@ from gateway.policy.answer_guard import AnswerGuard, AnswerRules
 from gateway.policy.blocked_before import BlockedBefore
 from gateway.policy.content import REQUEST, Cache, ContentRules
 from gateway.policy.content_rule import ContentRule
+from gateway.policy.exhausted import no_tools
 from gateway.policy.members import Members
 from gateway.policy.message_window import MessageWindow
+from gateway.policy.meter import Meter, meter_of
 from gateway.policy.reading import ask
 from gateway.policy.rule import Rule, Stage, call_of, overrides
 from gateway.policy.stream_window import StreamWindow
@@ -84,7 +86,11 @@ class Pipeline:
             return stopped
         stopped = self._ask(exchange, plan.early)
         if stopped is None and plan.claiming:
-            stopped = limits.claim(exchange, plan.claiming) or await limits.admit(exchange, store)
+            stopped = limits.claim(exchange, plan.claiming) or await limits.admit(
+                exchange, store, lambda: self._again(exchange)
+            )
+            if exchange.ways_out:
+                plan = self._plan(exchange)
         if stopped is None:
             stopped = self._ask(exchange, plan.late) or self._ask_tools(exchange, plan.tools)
         if stopped is None and plan.content.rules:
@@ -95,6 +101,16 @@ class Pipeline:
             return stopped
         self._ask_usage(exchange)
         return None
+
+    def _again(self, exchange: Exchange) -> Verdict | None:
+        """Judge a call as if it had come as a budget has changed it. What was said of it already is
+        not said twice."""
+        before = len(exchange.verdicts)
+        plan = self._plan(exchange)
+        stopped = self._ask(exchange, plan.early)
+        known, said = exchange.verdicts[:before], exchange.verdicts[before:]
+        exchange.verdicts[before:] = [verdict for verdict in said if verdict not in known]
+        return stopped or limits.claim(exchange, plan.claiming)
 
     async def _on_members(self, exchange: Exchange, store: Store) -> Verdict | None:
         """Judge every request of a batch as if it came alone, all but its content.
@@ -205,7 +221,14 @@ class Pipeline:
     def guard(self, exchange: Exchange) -> AnswerGuard:
         """A judge for the answer of this exchange."""
         rules = self._plan(exchange).answer.bound(exchange)
+        if exchange.ways_out and (more := no_tools(exchange)):
+            rules = rules.with_rules(more)
         return AnswerGuard(exchange, rules, self._cache, self._digest)
+
+    @staticmethod
+    def meter(exchange: Exchange) -> Meter | None:
+        """What watches that a streamed answer does not outgrow what is reserved for it."""
+        return meter_of(exchange) if exchange.claims else None
 
     def window(
         self, exchange: Exchange, stream: AnswerStream | MessageStream

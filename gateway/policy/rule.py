@@ -20,6 +20,7 @@ from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Call, DeclaredTool, ToolCall, Usage
 from gateway.exchange import Exchange
 from gateway.policy.reading import NoReader, Reader
+from gateway.policy.told import Told
 from gateway.state.store import Claim, Level, Refusal
 from gateway.verdict import Action, Mode, Reason, RuleRef, Verdict
 
@@ -57,6 +58,30 @@ class Workshop:
     reader_of: Callable[[Ner], Reader] = _nobody
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Something that is said once, by whichever call of whichever gateway comes first.
+
+    `key` in the store decides who does, for `ttl` seconds. `told` remembers that it was said, so
+    that this worker does not ask again.
+    """
+
+    key: str
+    ttl: float
+    verdict: Verdict
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Output tokens, all choices together: what is reserved now, the most that the request
+    allows, and how many more to reserve at a time."""
+
+    tokens: int
+    most: int
+    step: int
+
+
 class Rule:
     """A compiled rule. `options` is the kind's own model, already checked."""
 
@@ -91,9 +116,30 @@ class Rule:
         """The verdict for a claim of this rule that did not fit."""
         raise NotImplementedError
 
-    def on_admitted(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Verdict]:
-        """What to say of a claim that fitted (a budget that nears its end)."""
+    def way_out(
+        self, exchange: Exchange, claim: Claim, refusal: Refusal, level: Level
+    ) -> Verdict | None:
+        """Change a call whose claim of this rule did not fit, so that it may: it is then judged and
+        admitted anew. The verdict that says how, None where there is no such way."""
+        return None
+
+    def on_level(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Once]:
+        """What is to be said once of how a counter stands, after an admission or a settlement (a
+        budget that nears its end)."""
         return ()
+
+    def output_held(self, exchange: Exchange, claim: Claim) -> Held | None:
+        """How much of a streamed answer a claim of this rule holds, None where no stream can
+        outgrow it."""
+        return None
+
+    def more_output(self, exchange: Exchange, claim: Claim, tokens: int) -> Claim:
+        """A claim like one of this rule's, for so many more tokens of a streamed answer."""
+        raise NotImplementedError
+
+    def on_cut(self, exchange: Exchange, claim: Claim, refusal: Refusal) -> Verdict:
+        """The verdict that ends a stream for which no more could be taken."""
+        raise NotImplementedError
 
     def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
         """What the call really used of `claim`, in the claim's unit."""
@@ -148,8 +194,8 @@ class Rule:
         )
 
     def failed(self, error: Exception) -> Verdict:
-        """What a rule that raised has to say: its `on_error` decides."""
-        blocks = self.options.on_error == "block"
+        """What a rule that raised has to say: its `on_error` decides. No share helps there."""
+        blocks = self.options.on_error != "allow"
         return self.verdict(
             Action.BLOCK if blocks else Action.FLAG,
             Reason.RULE_FAILED,

@@ -142,6 +142,12 @@ class StreamWindow:
         self.begun = True
         return b"".join([self.stream.write(frame) for frame in opening or ()])
 
+    def cut(self, verdict: Verdict) -> bytes:
+        """End the stream here for something that is not in it (a budget that is spent): what is
+        held back never leaves. Returns the ending, nothing where nothing has left yet."""
+        self._block(verdict)
+        return self._ending()
+
     def finish(self) -> None:
         """Take what was found to the record. May be called more than once."""
         for lane in self._texts.values():

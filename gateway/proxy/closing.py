@@ -243,11 +243,13 @@ def _reached(exchange: Exchange) -> bool:
 
 def leases(running: Sequence[Exchange]) -> list[str]:
     """The leases of running calls, to be renewed."""
-    return [
-        exchange.admission.lease
-        for exchange in running
-        if exchange.admission is not None and exchange.admission.lease and not exchange.settled
-    ]
+    found: list[str] = []
+    for exchange in running:
+        admission = exchange.admission
+        if admission is not None and admission.lease and not exchange.settled:
+            found.append(admission.lease)
+            found += [more.lease for more in exchange.extensions if more.lease]
+    return found
 
 
 def _sync(exchange: Exchange) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from gateway.dialects.base import Reader
 from gateway.exchange import Exchange
 from gateway.policy.message_window import MessageWindow
+from gateway.policy.meter import Meter
 from gateway.policy.stream_window import StreamWindow
 from gateway.proxy.body import StreamUnpacker
 
@@ -21,18 +22,25 @@ class Direct:
 
     Attributes:
         write: sends to the caller; whether it may be given more. None while pieces go by the task.
+        meter: watches that the answer does not outgrow what is reserved for it.
         out, error: what the last piece left for the task to send, or to raise.
     """
 
-    __slots__ = ("_events", "_exchange", "_unpacker", "_window", "error", "out", "write")
+    __slots__ = ("_events", "_exchange", "_unpacker", "_window", "error", "meter", "out", "write")
 
     def __init__(
-        self, events: Reader, unpacker: StreamUnpacker, window: Window, exchange: Exchange
+        self,
+        events: Reader,
+        unpacker: StreamUnpacker,
+        window: Window,
+        exchange: Exchange,
+        meter: Meter | None = None,
     ) -> None:
         self._events = events
         self._unpacker = unpacker
         self._window = window
         self._exchange = exchange
+        self.meter = meter
         self.write: Callable[[bytes], bool] | None = None
         self.out = b""
         self.error: Exception | None = None
@@ -41,6 +49,12 @@ class Direct:
     def halted(self) -> bool:
         """Whether something is held back, or nothing more may leave."""
         return self._window.waits or self._window.blocked is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether more must be reserved before the answer goes on."""
+        window = self._window
+        return self.meter is not None and self.meter.due(window.text_out, window.stream.usage)
 
     def through(self, piece: bytes) -> bytes:
         """What may leave once a piece has come."""
@@ -58,7 +72,7 @@ class Direct:
         window = self._window
         try:
             out = self.through(piece)
-            if window.stream.finished or self.halted:
+            if window.stream.finished or self.halted or self.due:
                 self.out = out
                 return False
             assert self.write is not None

@@ -74,7 +74,7 @@ class Handler:
         self._closer = closer
         self._sessions = sessions
         self._digest_key = digest_key
-        self._relay = Relay(closer)
+        self._relay = Relay(closer, store)
         self._slots = Slots()
         self.draining = False
 
@@ -221,7 +221,7 @@ class Handler:
         )
         try:
             answer = await self._client.send(
-                "POST", plan.base, path, headers, body, plan.timeouts, limit
+                "POST", plan.way, path, headers, body, plan.timeouts, limit
             )
             await answer.read()
         except UpstreamError:
@@ -260,14 +260,14 @@ class Handler:
             headers.remove("content-encoding")
             call.mend_headers(headers)
         path = without_keys(
-            call.target() or target.path,
+            call.target(target.path),
             target.provider,
             upstream_has_credential=plan.credential is not None,
         )
         exchange.sent = True
         answer = await send(
             exchange.request.method,
-            plan.base,
+            plan.way,
             path,
             headers,
             body,

@@ -27,6 +27,7 @@ from gateway.proxy.charset import settle_type
 from gateway.proxy.closing import BYTES_PER_TOKEN, Closer
 from gateway.proxy.direct import Chain, Direct, Window
 from gateway.proxy.live import Live
+from gateway.state.store import Store
 from gateway.verdict import Reason, Verdict
 
 KEEP_ALIVE = 15.0
@@ -43,8 +44,9 @@ _ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2})")
 class Relay:
     """Passes answers on, through the rules."""
 
-    def __init__(self, closer: Closer, keep_alive: float = KEEP_ALIVE) -> None:
+    def __init__(self, closer: Closer, store: Store, keep_alive: float = KEEP_ALIVE) -> None:
         self._closer = closer
+        self._store = store
         self.keep_alive = keep_alive
         self._draining = False
         self._endless: set[asyncio.Timeout] = set()  # waits of streams that only a drain ends
@@ -154,7 +156,8 @@ class Relay:
         window = pipeline.window(exchange, exchange.dialect.open_stream(exchange.call))
         # Then it passes as it came.
         packed = not unpacker.plain and not pipeline.rules and not exchange.call.rewrites_answer
-        direct = Direct(framing.reader(), unpacker, window, exchange)
+        meter = pipeline.meter(exchange) if isinstance(window, StreamWindow) else None
+        direct = Direct(framing.reader(), unpacker, window, exchange, meter)
         pieces = self._pieces(exchange, answer, framing, window, direct, packed)
         first = await anext(pieces, b"")
         exchange.mark_first_byte()
@@ -203,6 +206,8 @@ class Relay:
                         if direct.error is not None:
                             raise direct.error
                         out, direct.out = direct.out, b""
+                        if direct.due:
+                            out += await self._extend(exchange, window, direct)
                         exchange.bytes_out += len(out)
                         if stream.finished or window.blocked is not None:
                             await self._finish(exchange, window)
@@ -222,6 +227,8 @@ class Relay:
                 out = direct.through(piece) if piece else direct.end()
                 if packed:
                     out = piece
+                elif direct.due:
+                    out += await self._extend(exchange, window, direct)
                 exchange.bytes_out += len(out)
                 if stream.finished or not piece or window.blocked is not None:
                     await self._finish(exchange, window)
@@ -237,6 +244,16 @@ class Relay:
             raise
         finally:
             answer.close()
+
+    async def _extend(self, exchange: Exchange, window: Window, direct: Direct) -> bytes:
+        """Reserve more for an answer that needs it; what ends it where there is no more."""
+        assert direct.meter is not None
+        assert isinstance(window, StreamWindow)
+        if window.stream.finished or window.blocked is not None:
+            return b""
+        usage = window.stream.usage
+        verdict = await direct.meter.extend(self._store, window.text_out, usage)
+        return b"" if verdict is None else window.cut(verdict)
 
     async def _next_until_drain(self, exchange: Exchange, answer: UpstreamReply) -> bytes:
         """The next piece, however long it takes; b"" once the gateway drains."""

@@ -8,7 +8,8 @@ from typing import Any
 from gateway.config.rule_options import RuleOptions
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
-from gateway.policy.rule import Rule, Stage
+from gateway.policy.rule import Once, Rule, Stage
+from gateway.policy.told import Told
 from gateway.state.memory import MemoryStore
 from gateway.state.store import Admission, Claim, Level, Refusal, StoreError
 from gateway.testing import make_workshop
@@ -73,6 +74,8 @@ class Claiming(Asked):
     def __init__(self, name: str, amount: int = 1, limit: int = 10, **keys: Any) -> None:
         super().__init__(name, Stage.LIMITS, **keys)
         self.amount, self.limit = amount, limit
+        self.warns = 0
+        self.told = Told()
         self.raises = ""
 
     def claims(self, exchange: Exchange) -> Sequence[Claim]:
@@ -83,9 +86,13 @@ class Claiming(Asked):
         self._maybe("on_refusal")
         return self.verdict(Action.THROTTLE, Reason.BUDGET_RESERVED, "has no room", retry_after=1)
 
-    def on_admitted(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Verdict]:
-        self._maybe("on_admitted")
-        return (self.verdict(Action.FLAG, Reason.BUDGET_WARNING, f"stands at {level.reserved}"),)
+    def on_level(self, exchange: Exchange, claim: Claim, level: Level) -> Sequence[Once]:
+        self._maybe("on_level")
+        if level.used < self.warns:
+            return ()
+        verdict = self.verdict(Action.FLAG, Reason.BUDGET_WARNING, f"stands at {level.used}")
+        key = f"warned:{claim.key}"
+        return () if self.told.knows(key, exchange.now) else (Once(key, 60.0, verdict, self.told),)
 
     def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
         self._maybe("actual")

@@ -295,7 +295,7 @@ def check(played: Played, expect: Expect) -> None:
         contains(json.loads(played.sent or "{}"), expect.upstream, "upstream")
     if expect.target is not None:
         assert exchange.call is not None and exchange.target is not None
-        assert (exchange.call.target() or exchange.target.path) == expect.target
+        assert exchange.call.target(exchange.target.path) == expect.target
     for lacked in expect.upstream_lacks:
         assert lacked not in plain(played.sent or b""), f"upstream got {lacked!r}"
     if expect.answer is not None:

@@ -111,7 +111,7 @@ async def test_a_store_that_fails_while_giving_back_breaks_nothing(store: Counti
     assert stopped.rule.id == "content"
 
 
-@pytest.mark.parametrize("where", ["claims", "on_admitted"])
+@pytest.mark.parametrize("where", ["claims", "on_level"])
 async def test_a_limit_that_raises_follows_its_on_error(store: Counting, where: str) -> None:
     for on_error in ("block", "allow"):
         exchange = make_exchange()

@@ -119,7 +119,7 @@ class Passing:
         exchange.call = self.call = exchange.dialect.decode(request, asked.body)
         store = MemoryStore(lambda: 1_700_000_000.0)
         assert asyncio.run(self.pipeline.on_request(exchange, store)) is None
-        target = self.call.target() or exchange.target.path
+        target = self.call.target(exchange.target.path)
         self.sent = target.encode() + b"\n" + self.call.encode()
 
     def rules(self, upstream: str, surfaces: tuple[Surface, ...]) -> tuple[Pipeline, Router]:

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from gateway.dialects.base import Call, Surface, Unscannable, Usage
 from gateway.exchange import Exchange
-from gateway.policy.kinds.budget import BudgetOptions, BudgetRule
+from gateway.policy.budget_options import BudgetOptions
+from gateway.policy.kinds.budget import BudgetRule
+from gateway.policy.rule import Once
 from gateway.state.memory import MemoryStore
 from gateway.state.store import Admission, Level
 from gateway.testing import PlainCall, make_call, make_exchange, make_workshop
@@ -50,7 +52,7 @@ class Gate:
             said.append(self.budget.on_refusal(exchange, claim, admission.refusal))
         else:
             for claim, level in zip(exchange.claims, admission.levels, strict=True):
-                said += self.budget.on_admitted(exchange, claim, level)
+                said += [once.verdict for once in self.budget.on_level(exchange, claim, level)]
         return exchange, admission, said
 
     async def spend(self, call: Call, usage: Usage) -> None:
@@ -165,19 +167,35 @@ async def test_held_by_others_asks_to_come_back_soon() -> None:
     assert verdict.retry_after == 1.0
 
 
-async def test_it_warns_from_the_step_on_with_the_highest_one() -> None:
-    gate = Gate(rule(limit="1000 tokens", warn_at=["80%", "50%"]))
-    said = []
-    for _ in range(5):
-        said.append((await gate.ask(call(max_output=0)))[2])
-        await gate.spend(call(max_output=0), Usage(output=190))
-    assert [len(each) for each in said] == [0, 0, 0, 1, 1]
-    assert [each[0].reason for each in said[3:]] == [Reason.BUDGET_WARNING] * 2
-    assert said[3][0].action is Action.FLAG
-    assert "570 tokens of 1000 tokens per session, past 50%" in said[3][0].what
-    assert "760 tokens of 1000 tokens per session, past 50%" in said[4][0].what
-    await gate.spend(call(max_output=0), Usage(output=1))
-    assert "past 80%" in (await gate.ask(call(max_output=0)))[2][0].what
+def test_each_step_that_is_reached_is_told_until_it_was() -> None:
+    budget = rule(limit="1000 tokens", warn_at=["80%", "50%"])
+    exchange = make_exchange(call(), now=NOW)
+    (claim,) = budget.claims(exchange)
+
+    def told(used: int) -> list[Once]:
+        return list(budget.on_level(exchange, claim, Level(used, 0, 1000)))
+
+    assert told(499) == []
+    (half,) = told(500)
+    assert (half.verdict.action, half.verdict.reason) == (Action.FLAG, Reason.BUDGET_WARNING)
+    assert "500 tokens of 1000 tokens per session, past 50%" in half.verdict.what
+    assert half.ttl == 7 * 86400
+    half.told.note(half.key, NOW + half.ttl)
+    assert told(799) == []
+    (most,) = told(900)
+    assert "past 80%" in most.verdict.what
+    assert most.key != half.key
+
+
+def test_an_edited_limit_has_steps_of_its_own() -> None:
+    exchange = make_exchange(call(), now=NOW)
+    keys = set()
+    for limit in ("$1.00", "$2.00"):
+        budget = rule(limit=limit, per="tenant", warn_at=["50%"])
+        (claim,) = budget.claims(exchange)
+        (step,) = budget.on_level(exchange, claim, Level(10**9, 0, 1))
+        keys.add(step.key)
+    assert len(keys) == 2
 
 
 def test_an_unknown_model_is_counted_like_the_dearest_and_flagged() -> None:
@@ -275,6 +293,7 @@ def test_a_window_s_counter_may_be_forgotten_a_total_s_not() -> None:
         ({"per": "tenant", "window": "day"}, "budget-tenant-day"),
         ({"per": ["user", "model"]}, "budget-user-model-total"),
         ({"per": "session", "window": "hour"}, "budget-session-hour"),
+        ({"per": "user", "rolling": "24h"}, "budget-user-rolling"),
     ],
 )
 def test_the_id_says_what_it_is(keys: dict[str, Any], expected: str) -> None:
@@ -285,7 +304,23 @@ def test_the_id_says_what_it_is(keys: dict[str, Any], expected: str) -> None:
     ("keys", "words"),
     [
         ({"limit": "5"}, "\\$5.00"),
-        ({"window": "week"}, "month"),
+        ({"window": "year"}, "month"),
+        ({"window": "day", "rolling": "24h"}, "not both"),
+        ({"rolling": "1s"}, "1m"),
+        ({"rolling": "90.5s"}, "whole number"),
+        ({"timezone": "Europe/Berlin"}, "window: hour"),
+        ({"window": "day", "timezone": "Europe/Bärlin"}, "did you mean 'Europe/Berlin'"),
+        ({"on_exhausted": "downgrade"}, "needs `downgrade_to`"),
+        ({"on_exhausted": "downgrade", "downgrade_to": "gpt-*"}, "pattern"),
+        ({"downgrade_to": "gpt-4o-mini"}, "holds for `on_exhausted: downgrade`"),
+        (
+            {"limit": "1k tokens", "on_exhausted": "downgrade", "downgrade_to": "gpt-4o-mini"},
+            "in dollars",
+        ),
+        ({"keep_back": "10%"}, "downgrade` or `wrap_up"),
+        ({"on_exhausted": "wrap_up", "keep_back": "0%"}, "keeps something back"),
+        ({"on_exhausted": "wrap_up", "keep_back": "100%"}, "less than 100%"),
+        ({"reserve_output": "100"}, "at least 256"),
         ({"warn_at": ["1.5"]}, "50%"),
         ({"unknown_model": "free"}, "dearest"),
     ],
