@@ -200,6 +200,8 @@ def _limits(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
             text += f", {_amount(claim['settled'], unit)} in the end"
         if refused.get("index") == number:
             text += f"; refused ({refused['cause']})"
+        if limits.get("local"):
+            text += "; counted by this gateway alone, the state store being away"
         yield "limit", text
 
 

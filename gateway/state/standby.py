@@ -133,9 +133,10 @@ class StandbyStore:
         return await self._settle(self._moved.pop(lease, lease), amounts)
 
     async def renew(self, leases: Sequence[str]) -> None:
-        await self._store.renew(
-            [self._moved.get(lease, lease) for lease in leases if lease not in self._share.held]
-        )
+        here = self._share.held
+        there = [self._moved.get(lease, lease) for lease in leases if lease not in here]
+        if there:
+            await self._store.renew(there)
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         await self._store.put(key, value, ttl)

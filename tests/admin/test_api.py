@@ -136,7 +136,12 @@ async def test_unknown_paths_and_wrong_methods_are_named() -> None:
 async def test_status_shows_supervisor_and_workers() -> None:
     told = await Desk().ask("GET", "/admin/v1/status", role="viewer")
     assert body(told)["policy"] == "sha256:a"
-    assert body(told)["health"] == {"0": {"running": 0, "audit": True, "policy": "sha256:a"}}
+    assert body(told)["health"]["0"] == {
+        "running": 0,
+        "audit": True,
+        "store": "ok",
+        "policy": "sha256:a",
+    }
 
 
 async def test_policy_shows_where_each_rule_comes_from_and_no_hash() -> None:

@@ -28,7 +28,7 @@ async def test_it_is_ready_while_every_worker_answers() -> None:
     assert await readiness() == (200, "ready", "ok")
 
 
-WELL: dict[str, Any] = {"running": 0, "audit": True}
+WELL: dict[str, Any] = {"running": 0, "audit": True, "store": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,17 @@ async def test_probes_are_read_only(path: str) -> None:
     told = await asked(FakeSupervisor(), path, "POST")
     assert (told.status, told.headers["allow"]) == (405, "GET, HEAD")
     assert (await asked(FakeSupervisor(), path, "HEAD")).status == 200
+
+
+async def test_a_store_that_is_away_shows_and_is_no_reason_not_to_be_ready() -> None:
+    away = {**WELL, "store": "away since 2026-11-21T10:00:02Z"}
+    longer = {**WELL, "store": "away since 2026-11-21T10:00:01Z"}
+    supervisor = FakeSupervisor(wanted=3, answers={0: away, 1: WELL, 2: longer})
+    told = await asked(supervisor, "/readyz")
+    assert isinstance(told.body, dict)
+    assert (told.status, told.body["status"]) == (200, "ready")
+    assert told.body["store"] == "away since 2026-11-21T10:00:01Z (2 of 3 workers)"
+    supervisor.answers = {0: WELL, 1: WELL, 2: WELL}
+    told = await asked(supervisor, "/readyz")
+    assert isinstance(told.body, dict)
+    assert told.body["store"] == "ok"
