@@ -122,3 +122,8 @@ def gateway_container(manifests: str) -> Object:
     ]
     assert len(found) == 1
     return found[0]
+
+
+def listens(manifests: str) -> dict[str, int]:
+    """Portcullis's ports by name."""
+    return {each["name"]: each["containerPort"] for each in gateway_container(manifests)["ports"]}

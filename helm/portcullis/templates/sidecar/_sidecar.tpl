@@ -11,6 +11,10 @@ container that runs an agent. */}}
 containers, and ends after them. Without a preStop hook: when it is told to stop, its callers have
 ended. */}}
 {{- define "portcullis.sidecar.containers" -}}
+{{- include "portcullis.sidecar.containersLines" . | trim -}}
+{{- end }}
+
+{{- define "portcullis.sidecar.containersLines" -}}
 {{- $any := ternary "[::]" "0.0.0.0" (eq .Values.ipFamily "IPv6") -}}
 {{- if .Values.sidecar.egressLock.enabled }}
 {{ include "portcullis.sidecar.lock" . }}
@@ -41,6 +45,10 @@ ended. */}}
 {{- end }}
 
 {{- define "portcullis.sidecar.volumes" -}}
+{{- include "portcullis.sidecar.volumesLines" . | trim -}}
+{{- end }}
+
+{{- define "portcullis.sidecar.volumesLines" -}}
 {{- if not .Values.sidecar.stateVolume }}
 - {name: portcullis-state, emptyDir: {sizeLimit: {{ .Values.sidecar.stateSize }}}}
 {{- end }}
@@ -54,6 +62,10 @@ portcullis/sidecar: {{ .Release.Name | quote }}
 
 {{/* What common SDKs read. Each wants its own ending: OpenAI's with /v1, the others without. */}}
 {{- define "portcullis.sidecar.env" -}}
+{{- include "portcullis.sidecar.envLines" . | trim -}}
+{{- end }}
+
+{{- define "portcullis.sidecar.envLines" -}}
 {{- $address := printf "127.0.0.1:%v" .Values.sidecar.port -}}
 {{- $sdks := .Values.sidecar.sdks -}}
 {{- if has "openai" $sdks }}
