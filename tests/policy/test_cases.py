@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config.load import load_texts
+from gateway.config.units import AmountField
 from gateway.dialects.base import Dialect, Event, MessageStream, PartKind, Reader, Surface
 from gateway.dialects.ndjson import LineReader
 from gateway.dialects.registry import DIALECTS
@@ -73,13 +75,15 @@ class Expect(Strict):
 
 class Case(Strict):
     """`call`: the method and path of an HTTP tool, `tools`: what the upstream has of them. A
-    request or answer that is a text is sent as one."""
+    request or answer that is a text is sent as one. `spent`: what calls before this one have used
+    of every budget."""
 
     what: str
     rules: list[dict[str, Any]]
     dialect: str
     call: str = ""
     tools: list[dict[str, Any]] = []
+    spent: AmountField | None = None
     request: dict[str, Any] | str = ""
     answer: dict[str, Any] | str | None = None
     stream: list[Any] | None = None
@@ -103,7 +107,10 @@ class Played:
 
     async def play(self) -> None:
         exchange = self.exchange
-        stopped = await self.pipeline.on_request(exchange, MemoryStore(lambda: NOW))
+        store = MemoryStore(lambda: NOW)
+        if self.case.spent is not None:
+            await self._spend(store, self.case.spent.value)
+        stopped = await self.pipeline.on_request(exchange, store)
         if stopped is not None:
             self._reply(replies.for_verdict(exchange, stopped, self.dialect).body)
             return
@@ -115,6 +122,12 @@ class Played:
             (self._stream_lines if lines else self._stream)(self.case.stream)
         elif self.case.answer is not None:
             self._answer(bytes_of(self.case.answer))
+
+    async def _spend(self, store: MemoryStore, used: int) -> None:
+        budgets = [rule for rule in self.pipeline.rules if rule.kind == "budget"]
+        claims = [claim for rule in budgets for claim in rule.claims(self.exchange)]
+        admission = await store.admit([replace(claim, amount=0) for claim in claims])
+        await store.settle(admission.lease, [used] * len(claims))
 
     def _reply(self, body: Any) -> None:
         assert isinstance(body, bytes)
