@@ -58,11 +58,12 @@ class RedisStore:
         self._presence.watch(told)
 
     async def open(self) -> None:
-        link = Link(self._place, self._presence, self._found)
+        place = self._place
+        tagged = f"{{{place.namespace}}}:{FORMAT}:"
+        link = Link(place, self._presence, f"{tagged}c:?", self._found)
         await link.open()
-        tagged = f"{{{self._place.namespace}}}:{FORMAT}:"
         counters = Counters(link, tagged, self._presence, self._clock, self._journal)
-        values = Values(self._place, link, f"{self._place.namespace}:{FORMAT}:v:")
+        values = Values(place, link, f"{place.namespace}:{FORMAT}:v:")
         self._open = (link, counters, values)
         try:
             await counters.lane.ask(redis_script.try_out())
@@ -99,9 +100,7 @@ class RedisStore:
 
     async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
         ledger.check_amounts(amounts)
-        levels: tuple[Level, ...] = await self._parts()[1].lane.ask(
-            redis_script.settle(lease, amounts)
-        )
+        levels: tuple[Level, ...] = await self._parts()[1].settle(lease, amounts)
         return levels
 
     async def renew(self, leases: Sequence[str]) -> None:

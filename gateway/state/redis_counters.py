@@ -17,19 +17,18 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-from redis import exceptions
 
 from gateway.state import redis_script
 from gateway.state.journal import Journal
-from gateway.state.ledger import LEASE_SECONDS, MICRO
+from gateway.state.ledger import MICRO
 from gateway.state.presence import Presence
 from gateway.state.redis_errors import UnansweredError
 from gateway.state.redis_holdings import KNOWN_FOR, Holdings
 from gateway.state.redis_lane import AT_ONCE, Asked, Lane
 from gateway.state.redis_link import Link
+from gateway.state.redis_run import run, run_and_wait
 from gateway.state.redis_script import Answers, Call, Forgotten
 from gateway.state.store import StoreError
 
@@ -53,7 +52,8 @@ class Counters:
     """One process's counters in one Redis. Belongs to the loop that made it.
 
     `prefix` begins every key and holds the hash tag; `clock` gives unix seconds in the place of
-    the server's time; `lease` is in seconds.
+    the server's time. An admission that fewer replicas have in time than the place asks for fails
+    and is given back.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class Counters:
         presence: Presence,
         clock: Callable[[], float] | None = None,
         journal: Journal | None = None,
-        lease: float = LEASE_SECONDS,
     ) -> None:
         self._link = link
         self._presence = presence
         self._clock = clock
+        place = link.place
+        self._wait = (place.wait, place.wait_ms)
         self._own_time = clock or time.monotonic
         self._journal = journal
         self._loop = asyncio.get_running_loop()
@@ -76,7 +77,7 @@ class Counters:
         self._number = 0
         self._known = 0  # the latest batch that the server must know
         self._known_at = 0.0
-        self._holdings = Holdings(lease)
+        self._holdings = Holdings(place.lease)
         self._lost: dict[str, Call] = {}  # what has to be brought back, by lease
         self._in_doubt: _Batch | None = None
         self._owed: dict[str, Call] = {}
@@ -86,12 +87,16 @@ class Counters:
             prefix + name for name in (f"done:{self._nonce}", "serial", "leases", "held")
         )
         self._prefix = prefix + "c:"
-        self._told = (str(round(lease * MICRO)), "1" if journal is not None else "0")
+        self._told = (str(place.lease * MICRO), "1" if journal is not None else "0")
 
     def new_lease(self) -> str:
         """A name for a lease that nobody else gives or guesses."""
         self._leases += 1
         return f"{self._nonce}.{self._leases:x}"
+
+    def settle(self, lease: str, amounts: Sequence[int]) -> asyncio.Future[Any]:
+        """Put a settlement into the next batch."""
+        return self.lane.ask(redis_script.settle(lease, amounts, self._holdings.claims_of(lease)))
 
     def pay(self) -> None:
         """Make good what is owed, with the next batch."""
@@ -132,12 +137,28 @@ class Counters:
             for asked in batch:
                 asked.fail(type(error)(*error.args))
             return
-        self._presence.found()
+        if answers.replicated:
+            self._presence.found()
+        else:
+            self._presence.lost()
         for asked, answer in zip(batch, answers.each, strict=True):
+            if asked.call.kind == "a" and not answers.replicated:
+                self._not_replicated(asked, answer)
+                continue
             try:
                 asked.answer(redis_script.result_of(asked.call, answer))
             except ValueError as error:
                 asked.fail(error)
+
+    def _not_replicated(self, asked: Asked[Call], answer: Any) -> None:
+        replicas, milliseconds = self._wait
+        asked.fail(
+            StoreError(
+                f"{self._link.place}: fewer than {replicas} replicas had it in {milliseconds} ms"
+            )
+        )
+        if not answer[2]:
+            self.ask_aside(redis_script.undo(asked.call.lease))
 
     async def _answers_to(self, calls: Sequence[Call]) -> Answers:
         """Make good what stands before these calls, then carry them out."""
@@ -156,7 +177,7 @@ class Counters:
         self._number += 1
         batch = _Batch(self._number, calls, self._own_time())
         try:
-            told = await self._send(batch)
+            told = await self._send(batch, calls)
         except UnansweredError:
             self._in_doubt = batch
             self._pay_later()
@@ -175,8 +196,8 @@ class Counters:
         if self._own_time() - batch.sent > KNOWN_FOR:
             self._in_doubt = None  # its leases ran out long ago, and are charged
             return
-        again = [redis_script.nothing() if call.kind == "a" else call for call in batch.calls]
-        told = await self._send(_Batch(batch.number, again, batch.sent))
+        again = [redis_script.nothing(call) if call.kind == "a" else call for call in batch.calls]
+        told = await self._send(batch, again)
         self._in_doubt = None
         if isinstance(told, Forgotten):
             self._owe_all(batch.calls)
@@ -225,9 +246,10 @@ class Counters:
         if before is None or not before.amounts:
             self._lost[call.lease] = call
 
-    async def _send(self, batch: _Batch) -> Answers | Forgotten:
+    async def _send(self, batch: _Batch, calls: Sequence[Call]) -> Answers | Forgotten:
+        """Send these calls under the number of a batch. What it gave may be told instead."""
         if self._own_time() - self._known_at > KNOWN_FOR:
-            # The server may have dropped what it knew of this process, whose leases ran out long ago.
+            # The server may have dropped what it knew of this process; no lease of it runs.
             self._known = 0
             self._holdings.clear()
             self._lost.clear()
@@ -235,18 +257,20 @@ class Counters:
         arguments = (
             *(len(self._keys), *self._keys),
             *(self._prefix, str(batch.number), str(self._known), *self._told, now),
-            *(call.text for call in batch.calls),
+            *redis_script.arguments_of(calls),
         )
-        text, digest = redis_script.script()
+        waits = self._wait[0] > 0 and any(call.kind in "at" for call in calls)
 
-        async def work(redis: Any, _: bool) -> bytes:
-            try:
-                answer = await redis.execute_command("EVALSHA", digest, *arguments)
-            except exceptions.NoScriptError:  # a new server, a failover, SCRIPT FLUSH
-                answer = await redis.execute_command("EVAL", text, *arguments)
-            return bytes(answer)
+        async def work(redis: Any, _: bool) -> tuple[bytes, bool]:
+            if waits:
+                return await run_and_wait(redis, arguments, self._link.probe, *self._wait)
+            return await run(redis, arguments), True
 
-        return redis_script.read_answers(await self._link.do(work))
+        answer, replicated = await self._link.do(work)
+        told = redis_script.read_answers(answer, batch.calls)
+        return (
+            told if replicated or isinstance(told, Forgotten) else replace(told, replicated=False)
+        )
 
     # --- what did not get through ---
 

@@ -75,6 +75,11 @@ class Holdings:
             case "r":
                 yield from self._renewed(call.leases, answer, batch, sent)
 
+    def claims_of(self, lease: str) -> tuple[Claim, ...]:
+        """What a lease holds, () where that is not known here."""
+        held = self._held.get(lease)
+        return held.claims if held is not None else ()
+
     def forgotten_since(self, batch: int, now: float) -> Iterator[Call]:
         """What a server has to be told that knows this process's batches up to `batch` only."""
         for lease, each in self._settled.items():

@@ -40,11 +40,19 @@ _log = logging.getLogger("portcullis.state")
 
 
 class Link:
-    """`found` is called whenever the server answers again after it was away; `presence` is told."""
+    """`probe` is a key on the server of the counters: while that is away, it is looked for by
+    writing it. When that works `found` is called, and `presence` told."""
 
-    def __init__(self, place: Place, presence: Presence, found: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        presence: Presence,
+        probe: str,
+        found: Callable[[], None],
+    ) -> None:
         self.place = place
         self._presence = presence
+        self.probe = probe
         self._found = found
         self._client: Any = None
         self._away: StoreError | None = None
@@ -118,13 +126,16 @@ class Link:
         while self._away is not None:
             await asyncio.sleep(_LOOK_EVERY)
             try:
-                await self._attempt(lambda redis, _: redis.ping(), True, ATTEMPT)
+                await self._attempt(self._write, True, ATTEMPT)
             except FAILURES:
                 continue
             _log.info("the state store is back: %s", self.place)
             self._away = None
         self._presence.found()
         self._found()
+
+    async def _write(self, redis: Any, _: bool) -> None:
+        await redis.execute_command("SET", self.probe, "", "PX", 60_000)
 
     async def _let_go(self) -> None:
         """The primary became a replica: connections to it lead to the wrong place."""

@@ -4,8 +4,9 @@
     redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT],HOST.../SERVICE[/DB]
     redis+cluster://[USER[:PASSWORD]@]HOST[:PORT],HOST...
 
-`rediss` in the place of `redis` means TLS. Options: `?ca=FILE&cert=FILE&key=FILE&namespace=NAME`.
-User and password may stand in the environment instead. Nothing here ever shows a password.
+`rediss` in the place of `redis` means TLS. Options: `?ca=FILE&cert=FILE&key=FILE`, and
+`?namespace=NAME&lease=SECONDS&wait=REPLICAS&wait_ms=MILLISECONDS`. User and password may stand in
+the environment instead. Nothing here ever shows a password.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from gateway.errors import ConfigError
+from gateway.state.ledger import LEASE_SECONDS
 
 Mode = Literal["standalone", "sentinel", "cluster"]
 
@@ -37,7 +39,9 @@ _URL = re.compile(r"(rediss?)(?:\+(sentinel|cluster))?://([^/?#]*)([^?#]*)(?:\?(
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]{1,253})(?::(\d{1,5}))?")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PORTS: dict[Mode, int] = {"standalone": 6379, "sentinel": 26379, "cluster": 6379}
-_OPTIONS = ("ca", "cert", "key", "namespace")
+_FILES = ("ca", "cert", "key")
+_NUMBERS = {"lease": (2, 300), "wait": (0, 10), "wait_ms": (1, 300)}
+_OPTIONS = (*_FILES, "namespace", *_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Place:
     """Where the state lies. `service` is the name that Sentinel knows the master by.
 
     `ca`, `cert` and `key` are files; without `ca` the system's authorities are trusted.
+    `lease` is in seconds. An admission stands when `wait` replicas have it within `wait_ms`
+    milliseconds.
     """
 
     mode: Mode
@@ -56,6 +62,9 @@ class Place:
     ca: str = ""
     cert: str = ""
     key: str = ""
+    lease: int = LEASE_SECONDS
+    wait: int = 0
+    wait_ms: int = 100
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     sentinel_username: str = field(default="", repr=False)
@@ -90,7 +99,7 @@ def parse_redis_url(url: str, variables: Mapping[str, str]) -> Place:
     hosts = _hosts(listed, mode)
     service, db = _path(path, mode)
     options = _options(query or "")
-    if scheme == "redis" and any(options.get(name) for name in ("ca", "cert", "key")):
+    if scheme == "redis" and any(options.get(name) for name in _FILES):
         raise _wrong("ca, cert and key are for TLS: write rediss instead of redis")
     if bool(options.get("cert")) != bool(options.get("key")):
         raise _wrong("a client certificate needs both cert=FILE and key=FILE")
@@ -141,18 +150,25 @@ def _path(path: str, mode: Mode) -> tuple[str, int]:
     return service, int(parts[0]) if parts else 0
 
 
-def _options(query: str) -> dict[str, str]:
-    options: dict[str, str] = {}
+def _options(query: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _OPTIONS:
             raise _wrong(f"there is no option of that name; there are {', '.join(_OPTIONS)}")
-        options[name] = value
+        options[name] = _number(name, value) if name in _NUMBERS else value
     if not _NAME.fullmatch(options.get("namespace", NAMESPACE)):
         raise _wrong("a namespace is up to 64 letters, digits, dots, dashes and underscores")
-    for name in ("ca", "cert", "key"):
+    for name in _FILES:
         if options.get(name) and not Path(options[name]).is_file():
             raise _wrong(f"{name}={options[name]}: there is no such file")
     return options
+
+
+def _number(name: str, value: str) -> int:
+    least, most = _NUMBERS[name]
+    if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+        raise _wrong(f"{name} is a whole number from {least} to {most}")
+    return int(value)
 
 
 def _bracketed(host: str) -> str:

@@ -135,6 +135,14 @@ class AgeingClock(Clock):
             self._client.eval(_AGE, 0, self._pattern, str(round(passed * 1000)))
 
 
+def synced(replica: LocalRedis) -> None:
+    """Wait until a replica has all that its primary has."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while replica.client.info("replication")["master_link_status"] != "up":
+        assert time.monotonic() < deadline, (replica.folder / "log").read_text()[-2000:]
+        time.sleep(0.02)
+
+
 async def until(store: Store, key: str, level: Level) -> None:
     """Wait until a counter stands like that; a store that is away may come back meanwhile."""
     async with asyncio.timeout(10):

@@ -221,6 +221,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS))
     def peek(self, key: str) -> None:
+        self.peek_at(key)
+
+    def peek_at(self, key: str) -> None:
         found = self.run(self.store.peek(key))
         self.plain.touch()
         level = self.plain.level(key)

@@ -36,6 +36,11 @@ from gateway.state.redis_url import Place, is_redis, parse_redis_url
             Place("cluster", (("a", 6379), ("b", 6379), ("c", 7002)), tls=True),
             "rediss+cluster://a:6379,b:6379,c:7002",
         ),
+        (
+            "redis://h?lease=5&wait=2&wait_ms=50",
+            Place("standalone", (("h", 6379),), lease=5, wait=2, wait_ms=50),
+            "redis://h:6379",
+        ),
         # A password with a colon and an at sign that somebody forgot to encode.
         (
             "redis://u:a:b@c@h",
@@ -89,6 +94,9 @@ def test_files_of_tls_are_looked_for_at_once(tmp_path: Path) -> None:
         ("redis+cluster://u:hidden@h/1", "one database only"),
         ("redis://u:hidden@h?db=1", "no option of that name"),
         ("redis://u:hidden@h?namespace={a}", "a namespace is"),
+        ("redis://u:hidden@h?lease=1", "lease is a whole number from 2 to 300"),
+        ("redis://u:hidden@h?wait=one", "wait is a whole number from 0 to 10"),
+        ("redis://u:hidden@h?wait_ms=400", "wait_ms is a whole number from 1 to 300"),
     ],
 )
 def test_what_cannot_be_read_is_told_without_secrets(url: str, told: str) -> None:
