@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from tests.helm.chart import Object
 
@@ -53,7 +54,8 @@ def mount(folder: Path, name: str, files: Mapping[str, str | bytes], version: in
 
 
 class Container:
-    """The gateway's container, running. `first` is what it says when it listens.
+    """The gateway's container, running. `first` is what it says when it listens, `log` what it
+    logged since.
 
     Args:
         before: words before the command, `setpriv` for example.
@@ -65,6 +67,7 @@ class Container:
         self._words = [*before, sys.executable, "-m", "gateway", *container["args"]]
         self._environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **environment}
         self.first = ""
+        self.log: list[str] = []
 
     def __enter__(self) -> Container:
         self._process = subprocess.Popen(
@@ -83,7 +86,7 @@ class Container:
             self._process.kill()
             raise RuntimeError(f"the gateway did not start: {self._process.communicate()[1]}")
         # A full pipe would stop it.
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        threading.Thread(target=self._log, args=[self._process.stderr], daemon=True).start()
         return self
 
     def __exit__(
@@ -94,9 +97,11 @@ class Container:
     ) -> None:
         self._process.terminate()
         self._process.wait(60)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()  # the other pipe is its reader's
+
+    def _log(self, stderr: IO[str]) -> None:
+        self.log.extend(stderr)
 
     @property
     def pid(self) -> int:
