@@ -292,6 +292,7 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
             entry["shadow"] = True
         if number < len(admission.levels):
             level = admission.levels[number]
+            entry["limit"] = level.limit  # of a local share it is less
             entry["used"] = level.used
             entry["reserved"] = level.reserved
         if number < len(exchange.settled_amounts):

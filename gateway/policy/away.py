@@ -15,7 +15,7 @@ from fractions import Fraction
 from gateway.config.rule_options import LimitOptions
 from gateway.exchange import Exchange
 from gateway.policy.rule import Rule
-from gateway.state.store import Cause, Claim, Refusal, Standby, Store, StoreError
+from gateway.state.store import Admission, Cause, Claim, Refusal, Standby, Store, StoreError
 from gateway.verdict import Action, Reason, Verdict
 
 HEADER = "x-portcullis-store"
@@ -33,17 +33,35 @@ def decide(exchange: Exchange, store: Store) -> Verdict | None:
         return _uncounted(exchange, rules)
     shares = [_share(rule) for rule in exchange.claim_rules]
     try:
-        exchange.admission, local = store.take(exchange.claims, shares)
+        admission = exchange.admission = store.take(exchange.claims, shares)
     except StoreError:
         return _uncounted(exchange, rules)
-    exchange.claims[:] = local
     if any(share is not None for share in shares):
         exchange.notices[HEADER] = "local"
-    would = [r for r in exchange.admission.would_refuse if shares[r.index] is not None]
-    exchange.decide_all([_refused(exchange, refusal) for refusal in would])
-    if exchange.admission.refusal is not None:
-        return exchange.decide_all((_refused(exchange, exchange.admission.refusal),))
+    refused = [r for r in admission.would_refuse if shares[r.index] is not None]
+    if admission.refusal is not None:
+        refused.append(admission.refusal)
+    stopped = exchange.decide_all([_refused(exchange, admission, each) for each in refused])
+    if admission.refusal is not None:
+        return stopped
     return exchange.decide_all([_flag(rule) for rule in rules if not _blocks(rule)])
+
+
+def take_more(store: Store, rules: Sequence[Rule], claims: Sequence[Claim]) -> Admission | None:
+    """What a running answer needs beyond what its call took, without the store; None where a rule
+    does not have it so, or nobody counts."""
+    if not isinstance(store, Standby) or any(_blocks(r) and not r.shadow for r in rules):
+        return None
+    try:
+        return store.take(claims, [_share(rule) for rule in rules])
+    except StoreError:
+        return None
+
+
+def note(exchange: Exchange, rules: Sequence[Rule]) -> None:
+    """Say of a running answer, once, that rules were asked without the store."""
+    known = {v.rule for v in exchange.verdicts if v.reason is Reason.STORE_UNAVAILABLE}
+    exchange.decide_all([_flag(r) for r in dict.fromkeys(rules) if r.ref not in known])
 
 
 def _blocks(rule: Rule) -> bool:
@@ -89,21 +107,26 @@ def _nothing_taken(exchange: Exchange, stopped: Verdict | None) -> Verdict | Non
     return stopped
 
 
-def _refused(exchange: Exchange, refusal: Refusal) -> Verdict:
+def _refused(exchange: Exchange, admission: Admission, refusal: Refusal) -> Verdict:
     """A claim that did not fit the local share. What waiting here does not help may fit again as
     soon as the store is back: it is no spent budget."""
     rule: Rule = exchange.claim_rules[refusal.index]
     claim: Claim = exchange.claims[refusal.index]
     share = _share(rule) or Fraction(1)
-    if refusal.cause is Cause.SPENT or claim.amount > claim.limit:
-        what = f"has no room for this request in {_in_words(share)}"
-        instead = "Try again when the store is back, or ask the operator."
-        return rule.verdict(Action.BLOCK, Reason.STORE_UNAVAILABLE, what, instead=instead)
+    if refusal.cause is Cause.SPENT or claim.amount > admission.levels[refusal.index].limit:
+        return no_room(rule)
     try:
         verdict = rule.on_refusal(exchange, claim, refusal)
     except Exception as error:  # noqa: BLE001  what did not fit is refused all the same
         return replace(rule.failed(error), action=Action.BLOCK)
     return replace(verdict, what=f"{verdict.what} (counted in {_in_words(share)})")
+
+
+def no_room(rule: Rule) -> Verdict:
+    """A local share that cannot hold what is asked for, however long one waits."""
+    what = f"has no room for this request in {_in_words(_share(rule) or Fraction(1))}"
+    instead = "Try again when the store is back, or ask the operator."
+    return rule.verdict(Action.BLOCK, Reason.STORE_UNAVAILABLE, what, instead=instead)
 
 
 def _in_words(share: Fraction) -> str:

@@ -100,14 +100,20 @@ async def _settle(exchange: Exchange, store: Store, lease: str, amounts: Sequenc
     Each lease of a stream bears no more than it had reserved, the admission the rest: so one that
     has run out, and was charged in full, leaves nothing unpaid.
     """
+    failure: StoreError | None = None
     if exchange.extensions:
         amounts = list(amounts)
         for more in exchange.extensions:
             borne = [min(amounts[at], claim.amount) for at, claim in more.claims.items()]
             for at, amount in zip(more.claims, borne, strict=True):
                 amounts[at] -= amount
-            await store.settle(more.lease, borne)
+            try:
+                await store.settle(more.lease, borne)
+            except StoreError as error:  # the others are to be settled all the same
+                failure = error
     levels = await store.settle(lease, amounts)
+    if failure is not None:
+        raise failure
     if levels:  # none of a lease that had run out
         held = zip(exchange.claim_rules, exchange.claims, levels, strict=True)
         for failed in await _announce(exchange, store, held):

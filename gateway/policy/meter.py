@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange, Extension
+from gateway.policy import away
 from gateway.policy.rule import Held, Rule
-from gateway.state.store import Claim, Refusal, Store, StoreError
+from gateway.state.store import Admission, Claim, Refusal, Store, StoreError
 from gateway.verdict import Action, Reason, Verdict
 
 BYTES_HELD = 3
@@ -76,7 +77,12 @@ class Meter:
         try:
             admission = await store.admit(list(wanted.values()))
         except StoreError:
-            return self._store_failed()
+            rules = [self._rule(at) for at in wanted]
+            instead = away.take_more(store, rules, list(wanted.values()))
+            if instead is None:
+                return self._store_failed()
+            away.note(exchange, rules)
+            admission = instead
         if admission.refusal is None:
             exchange.extensions.append(Extension(admission.lease, wanted))
             self._each.update(dict.fromkeys(wanted, target))
@@ -87,11 +93,16 @@ class Meter:
             self._refused = True
             self._look()
             return None
-        return self._cut(list(wanted), wanted, admission.refusal)
+        return self._cut(list(wanted), wanted, admission, admission.refusal)
 
-    def _cut(self, places: list[int], wanted: dict[int, Claim], refusal: Refusal) -> Verdict:
+    def _cut(
+        self, places: list[int], wanted: dict[int, Claim], admission: Admission, refusal: Refusal
+    ) -> Verdict:
         at = places[refusal.index]
-        verdict = self._rule(at).on_cut(self._exchange, wanted[at], refusal)
+        if admission.local:
+            verdict = away.no_room(self._rule(at))
+        else:
+            verdict = self._rule(at).on_cut(self._exchange, wanted[at], refusal)
         self._exchange.decide(verdict)
         return verdict
 
@@ -99,7 +110,7 @@ class Meter:
         """Whether the stream may go on is for each rule's `on_error`; it is not asked again."""
         verdicts = []
         for rule in dict.fromkeys(map(self._rule, self._each)):
-            blocks = rule.options.on_error == "block"
+            blocks = rule.options.on_error != "allow"
             verdicts.append(
                 rule.verdict(
                     Action.BLOCK if blocks else Action.FLAG,

@@ -58,7 +58,7 @@ class LocalShare:
         shares: Sequence[Fraction | None],
         left: Mapping[str, int],
         now: int,
-    ) -> tuple[Admission, tuple[Claim, ...]]:
+    ) -> Admission:
         """All claims, or none if an enforced one does not fit its share; see `Standby.take`.
 
         Args:
@@ -78,10 +78,9 @@ class LocalShare:
             self._leases += 1
             lease = f"~{self._leases:x}"  # no store's lease begins like that
             self.held[lease] = Held(local, tuple(claims))
-        admission = Admission(
+        return Admission(
             lease, decision.levels, 0, decision.refusal, decision.would_refuse, local=True
         )
-        return admission, local
 
     def settle(self, lease: str, amounts: Sequence[int], now: int) -> None:
         """A call has ended here: what it used is owed from now on."""

@@ -155,18 +155,16 @@ class StandbyStore:
 
     # --- in its place ---
 
-    def take(
-        self, claims: Sequence[Claim], shares: Sequence[Fraction | None]
-    ) -> tuple[Admission, tuple[Claim, ...]]:
+    def take(self, claims: Sequence[Claim], shares: Sequence[Fraction | None]) -> Admission:
         """See `store.Standby`."""
         parts = [share and share / self._workers for share in shares]
-        admission, local = self._share.take(claims, parts, self._left, self._now())
+        admission = self._share.take(claims, parts, self._left, self._now())
         if admission.refusal is None:
             self.admitted += 1
             self._pay_later()
         else:
             self.refused += 1
-        return admission, local
+        return admission
 
     # --- paying back ---
 

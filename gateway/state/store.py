@@ -169,9 +169,7 @@ class Store(Protocol):
 class Standby(Protocol):
     """A store that one process can do without for a while: see `state/standby.py`."""
 
-    def take(
-        self, claims: Sequence[Claim], shares: Sequence[Fraction | None]
-    ) -> tuple[Admission, tuple[Claim, ...]]:
+    def take(self, claims: Sequence[Claim], shares: Sequence[Fraction | None]) -> Admission:
         """Take claims that the store did not answer for, all or none, from this process's own
         counters; what comes of them is charged to the store when it is back.
 
@@ -180,7 +178,7 @@ class Standby(Protocol):
                 itself; None: it is only counted.
 
         Returns:
-            The admission, and the claims as they were decided on, with the limits of the share.
+            The admission; its levels have the limits that were decided on.
 
         Raises:
             StoreError: there is no room to count them.

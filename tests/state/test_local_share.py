@@ -24,7 +24,7 @@ def owed(share: LocalShare, now: int = NOW) -> dict[str, int]:
 
 def take(share: LocalShare, *claims: Claim, part: Fraction | None = TENTH, now: int = NOW) -> str:
     """The lease, "" where the claims were refused."""
-    return share.take(claims, [part] * len(claims), {}, now)[0].lease
+    return share.take(claims, [part] * len(claims), {}, now).lease
 
 
 # --- how much it is ---
@@ -71,11 +71,11 @@ def test_a_share_is_divided_among_workers_exactly() -> None:
 
 def test_it_takes_all_or_nothing() -> None:
     share = LocalShare()
-    admission, local = share.take([budget(5), budget(11, key="other")], [TENTH, TENTH], {}, NOW)
+    admission = share.take([budget(5), budget(11, key="other")], [TENTH, TENTH], {}, NOW)
     assert admission.local
     assert admission.refusal is not None
     assert (admission.refusal.index, admission.refusal.cause) == (1, Cause.SPENT)
-    assert [claim.limit for claim in local] == [10, 10]
+    assert [level.limit for level in admission.levels] == [10, 10]
     assert (admission.lease, share.held, owed(share), len(share)) == ("", {}, {}, 0)
 
 

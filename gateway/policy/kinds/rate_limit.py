@@ -240,7 +240,7 @@ class RateLimitRule(Rule):
             taken = max(0, level.used)
             full = taken * seconds / units
         unit = self._limit(claim).unit
-        return RateLimit(unit, claim.limit, max(0, claim.limit - taken), full)
+        return RateLimit(unit, level.limit, max(0, level.limit - taken), full)
 
     def _limit(self, claim: Claim) -> _Limit:
         return self._limits[claim.key.rpartition(":")[2]]
