@@ -21,7 +21,9 @@ COMMANDS = {
     "rollback": "return to an earlier version of the policy",
     "key": "make gateway keys and admin tokens",
     "scan": "find personal data, secrets and injections in files",
+    "notices": "try webhooks out, resend what could not be delivered",
     "report": "what was used and spent, from the audit log",
+    "prices": "show what models cost, and check it",
     "audit": "verify the audit log, or show its records",
 }
 """Commands and what they do; each lives in the module of its name."""

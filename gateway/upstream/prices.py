@@ -328,7 +328,6 @@ def _dearest(prices: Iterable[ModelPrice]) -> ModelPrice:
         long=long,
         search=max(price.search for price in known),
         search_once=False,
-        fee=max(price.fee for price in known),
         modes=tuple(modes.values()),
         origin=Origin(),
     )
