@@ -61,9 +61,12 @@ from gateway.state.redis_url import is_redis
 from gateway.state.same_key import check_same_key
 from gateway.state.standby import StandbyStore
 from gateway.state.store import StoreError
+from gateway.telemetry.dead_letters import DeadLetters
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.logs import set_up
 from gateway.telemetry.metrics import Metrics, merge
+from gateway.telemetry.notice_delivery import Delivery
+from gateway.telemetry.notices import Notifier
 from gateway.telemetry.tracing import open_tracing, sent_again
 from gateway.tls import server_context
 from gateway.upstream.client import Client
@@ -144,8 +147,10 @@ def _with_ports(
 
 async def _scrape(supervisor: Supervisor) -> str:
     samples, tls = await supervisor.samples(), supervisor.tls
-    status = tls.status if tls is not None else None
-    return merge(samples, supervisor.status, supervisor.crew.replaced, status)
+    tls_ok = None if tls is None else not tls.status.problems
+    return merge(
+        samples, supervisor.status, supervisor.crew.replaced, supervisor.certificates(), tls_ok
+    )
 
 
 def _admin_hosts(settings: Settings) -> frozenset[str]:
@@ -269,6 +274,15 @@ async def build(
     if tracing is not None:
         metrics.watch_spans(tracing.queue)
     current = Current(make(texts), tracing)
+    client = Client(sent_again if tracing is not None else None)
+    letters = DeadLetters(settings.folder)
+    notifier = Notifier(
+        lambda: current.live.file.notices,
+        store,
+        Delivery(client.send, letters, metrics.notice),
+        digest,
+        number,
+    )
     sessions = Sessions(
         SessionBook(store, derive(master, "session")),
         KeptStandIns(store, derive(master, "stand-ins"), metrics.store_failed),
@@ -277,12 +291,12 @@ async def build(
     def observe(exchange: Exchange) -> None:
         metrics.record(exchange)
         log_exchange(exchange)
+        notifier.exchange(exchange)
         if tracing is not None:
             tracing.end(exchange)
 
     closer = Closer(store, audit, sessions, observe, metrics.store_failed)
     metrics.watch_running(closer.running)
-    client = Client(sent_again if tracing is not None else None)
     handler = Handler(
         begin=current.begin,
         store=store,
@@ -308,7 +322,19 @@ async def build(
         return Patience(limits.head_timeout, limits.body_timeout)
 
     server = DataServer(front.handle, patience)
-    parts = Parts(store, audit, metrics, client, closer, handler, server, make, connector, tracing)
+    parts = Parts(
+        store,
+        audit,
+        metrics,
+        client,
+        closer,
+        handler,
+        server,
+        make,
+        connector,
+        notifier,
+        tracing,
+    )
     return parts, current
 
 
@@ -340,7 +366,8 @@ def _live(
         router=Router(file.upstreams, snapshot.tools),
         keys=KeyRing.build(file),
         upstreams={
-            name: upstream_plan(file, name, snapshot.tools[name]) for name in file.upstreams
+            name: upstream_plan(file, name, snapshot.tools[name], loaded.pems.get(name))
+            for name in file.upstreams
         },
         prices=snapshot.prices,
         hosts=LOOPBACK_HOSTS | {host.lower() for host in file.listener.hosts},

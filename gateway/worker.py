@@ -21,19 +21,23 @@ from gateway.proxy.live import Live
 from gateway.proxy.server import DataServer
 from gateway.state.store import Store, StoreError
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.notices import Notifier
 from gateway.telemetry.tracing import Tracing
 from gateway.tls import Pems, server_context
 from gateway.upstream.client import Client
 from gateway.upstream.tunnels import Connector
 
-RENEW_EVERY = 20.0
-"""Seconds between two renewals of running leases; a lease lasts three times as long."""
+RENEWALS = 3
+"""How often a running lease is renewed in its time."""
 
 HEAD_EVERY = 60.0
 """Seconds between two log lines that carry the audit chain's head."""
 
 CUT_GRACE = 0.5
 """Seconds that calls may take to end once they are cut."""
+
+NOTICE_GRACE = 3.0
+"""Seconds in which the last notices may be delivered; then they are kept in the file."""
 
 YOUNG_OBJECTS = 20_000
 """Objects after which the garbage collector looks through the young ones. The calls that run at
@@ -56,6 +60,7 @@ class Parts:
     server: DataServer
     build: Callable[[dict[str, bytes]], Live]
     connector: Connector
+    notifier: Notifier
     tracing: Tracing | None = None
 
 
@@ -83,7 +88,7 @@ class Worker:
         except (StoreError, OwnError) as error:
             raise ConfigError([str(error)]) from error
         parts.store.watch(self._store_changed)
-        self._every(RENEW_EVERY, self._renew)
+        self._every(parts.store.lease_seconds / RENEWALS, self._renew)
         self._every(HEAD_EVERY, self._log_head)
         # What is loaded by now lives as long as the process: no collection need look at it.
         gc.collect()
@@ -144,6 +149,7 @@ class Worker:
         if live is None:
             return {"problems": ["nothing was prepared"]}
         before, self._current.live = self._current.live, live
+        self._parts.client.keep(plan.way for plan in live.upstreams.values())
         self._note(RecordType.RELOADED, {"before": before.digest, "policy": live.digest})
         for change in _key_changes(before, live):
             self._note(RecordType.KEY_CHANGED, change)
@@ -222,6 +228,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await parts.notifier.close(NOTICE_GRACE)
         await parts.client.close()
         if parts.tracing is not None:
             await parts.tracing.close()

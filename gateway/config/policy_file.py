@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gateway.config.forward_proxy import ForwardProxy
+from gateway.config.notices import Notices
 from gateway.config.prices import Price, PricedModel
 from gateway.config.rule_options import RuleOptions, Strict
 from gateway.config.units import BytesField, DurationField
@@ -191,6 +192,7 @@ class PolicyFile(Strict):
     limits: Limits = Limits()
     forward_proxy: ForwardProxy | None = None
     audit: Audit = Audit()
+    notices: Notices = Notices()
     admin: Admin = Admin()
     prices: dict[PricedModel, Price] = Field(default_factory=dict)
 

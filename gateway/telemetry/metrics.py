@@ -14,7 +14,7 @@ import os
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Protocol
 
 from gateway import __version__
@@ -277,6 +277,12 @@ class Declared:
             "Spans that the collector took, that could not be sent, and that found no room.",
             "outcome",
         )
+        self.notices = self._counter(
+            "portcullis_notices_total",
+            "Notices to webhooks, by what became of them.",
+            "event",
+            "outcome",
+        )
         self.cpu = self._counter("portcullis_worker_cpu_seconds_total", "CPU time of the workers.")
         self.memory = self._gauge(
             "portcullis_worker_peak_memory_bytes",
@@ -364,6 +370,10 @@ class Metrics(Declared):
         """Count a call of the state store that failed: `admit`, `settle`, `renew` ..."""
         self.store_errors.add((operation,))
 
+    def notice(self, event: str, outcome: str) -> None:
+        """Count what became of a notice at one webhook: `sent`, `undelivered`, `dropped`."""
+        self.notices.add((event, outcome))
+
     def record(self, exchange: Exchange) -> None:
         """Count an exchange that has ended; once."""
         count(self, exchange)
@@ -423,14 +433,6 @@ class ReloadStatus(Protocol):
     problems: list[str]
 
 
-class TlsStatus(Protocol):
-    """What is wrong with the listener's certificate files, and when certificates expire (unix
-    seconds by name)."""
-
-    problems: list[str]
-    expires: dict[str, float]
-
-
 _merger = Merger(Declared)
 
 
@@ -438,18 +440,23 @@ def merge(
     snapshots: Sequence[Snapshot],
     reload: ReloadStatus,
     replaced: int,
-    tls: TlsStatus | None = None,
+    certificates: Mapping[str, float] | None = None,
+    tls_ok: bool | None = None,
 ) -> str:
     """One scrape for all workers of this process, in the text format.
 
     Remembers what workers that have died had counted, so that no total ever falls.
+
+    Args:
+        certificates: when each expires, in unix seconds.
+        tls_ok: whether the listener's certificate files are those in use; None: it has none.
     """
     merged = _merger.merged(snapshots)
     add_status(merged, reload, len(snapshots), replaced)
-    if tls is not None:
-        merged.tls_ok.set(int(not tls.problems))
-        for certificate, at in tls.expires.items():
-            merged.tls_expires.set(at, (certificate,))
+    if tls_ok is not None:
+        merged.tls_ok.set(int(tls_ok))
+    for certificate, at in (certificates or {}).items():
+        merged.tls_expires.set(at, (certificate,))
     return exposition(merged.families)
 
 

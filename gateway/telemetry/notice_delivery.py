@@ -22,6 +22,7 @@ from gateway.message import Headers, UpstreamReply
 from gateway.telemetry.dead_letters import DeadLetters, Letter
 from gateway.telemetry.notice_formats import Notice, body_of, headers_of
 from gateway.upstream.client import Timeouts
+from gateway.upstream.way import Way
 
 PAUSES = (1.0, 5.0, 25.0, 60.0)
 """Seconds between the attempts for one notice."""
@@ -32,7 +33,7 @@ _FINAL = frozenset(range(300, 500)) - {408, 425, 429}
 """Statuses after which asking again would change nothing."""
 
 Send = Callable[
-    [str, str, str, Headers, bytes, Timeouts, int],
+    [str, Way, str, Headers, bytes, Timeouts, int],
     Awaitable[UpstreamReply],
 ]
 """As `Client.send`."""
@@ -57,9 +58,9 @@ async def deliver(webhook: Webhook, notice: Notice, send: Send) -> None:
     secret = webhook.secret.get_secret_value() if webhook.secret is not None else ""
     body = body_of(notice, webhook.format)
     headers = Headers(headers_of(notice, body, secret, time.time()))
-    base = f"{parts.scheme}://{parts.netloc}"
+    way = Way(f"{parts.scheme}://{parts.netloc}")
     try:
-        answer = await send("POST", base, target, headers, body, TIMEOUTS, _LARGEST_ANSWER)
+        answer = await send("POST", way, target, headers, body, TIMEOUTS, _LARGEST_ANSWER)
         await answer.read()
     except UpstreamError as error:
         raise FailedError(error.reason.value, final=False) from error

@@ -18,7 +18,6 @@ from typing import Any
 import orjson
 
 from gateway import __version__
-from gateway.config.notices import NoticeEvent
 
 _SECRET_PREFIX = "whsec_"
 _ICONS: Mapping[str, str] = {
@@ -37,13 +36,14 @@ class Notice:
 
     Attributes:
         id: of this notice; the same however often it is sent.
+        event: one of `NoticeEvent`, or `test`.
         time: RFC 3339, in UTC.
         text: one sentence, without content.
         details: names by which it is found: rule, tenant, exchange ...
     """
 
     id: str
-    event: NoticeEvent
+    event: str
     time: str
     text: str
     details: Mapping[str, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def _slack(notice: Notice) -> Mapping[str, Any]:
 
     `&`, `<` and `>` are escaped as Slack asks for ("Formatting text for app surfaces").
     """
-    text = f"{_ICONS[notice.event]} {_escaped(notice.text)}"
+    text = f"{_ICONS.get(notice.event, ':bell:')} {_escaped(notice.text)}"
     named = "   ".join(f"*{name}* {_escaped(value)}" for name, value in notice.details.items())
     blocks: list[Mapping[str, Any]] = [
         {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
