@@ -43,6 +43,7 @@ class RedisStore:
         clock: Callable[[], float] | None = None,
         journal: Journal | None = None,
     ) -> None:
+        self.lease_seconds: float = place.lease
         self._place = place
         self._clock = clock
         self._journal = journal

@@ -1,15 +1,20 @@
 """Calls as the script reads them, and its answers; see scripts/batch.lua.
 
-Amounts beyond 2^53 travel as strings of digits, because JSON numbers become doubles in Lua. The
-answer's numbers are whole and below 2^63, but for waits, which are such strings.
+Rules of this file:
+- What nearly every call is has a packed form (scripts/codec.lua): an admission and a settlement
+  whose numbers are all below 2^50. What never changes of a claim, its shape, is sent once a batch.
+- All else is JSON. Amounts beyond 2^53 travel as strings of digits there, because JSON numbers
+  become doubles in Lua. An answer's numbers are whole and below 2^63, but for waits, which are such
+  strings.
 """
 
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -21,7 +26,12 @@ from gateway.state.ledger import MICRO
 from gateway.state.store import Admission, Cause, Claim, Level, Refusal
 
 _EXACT = 2**53
-_PARTS = ("exact.lua", "ledger.lua", "batch.lua")
+_SAFE = 2**50
+_MOST_PACKED = 200
+"""Claims of a packed call: Lua's stack is not endless."""
+_SHAPE = struct.Struct("<HBddddd")
+_KNOWN_SHAPES = 8192
+_PARTS = ("exact.lua", "ledger.lua", "codec.lua", "batch.lua")
 
 
 @cache
@@ -34,7 +44,11 @@ def script() -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a batch. `text` is what the script gets."""
+    """One call of a batch. `text` is what the script gets.
+
+    A packed call has shapes, one for each claim: `text` is then only its beginning, `numbers` is
+    the rest, and between them come the places of the shapes in the batch.
+    """
 
     kind: str
     text: bytes
@@ -42,17 +56,49 @@ class Call:
     claims: tuple[Claim, ...] = ()
     amounts: tuple[int, ...] = ()
     leases: tuple[str, ...] = ()
+    shapes: tuple[bytes, ...] = ()
+    numbers: bytes = b""
 
 
 def admit(lease: str, claims: tuple[Claim, ...]) -> Call:
-    return Call(
-        "a", orjson.dumps(["a", lease, [_packed(claim) for claim in claims]]), lease, claims
-    )
+    amounts = [claim.amount for claim in claims]
+    shapes = _shapes_of(claims)
+    if shapes and max(amounts) < _SAFE:
+        return Call("a", _beginning("a", lease), lease, claims, (), (), shapes, _doubles(amounts))
+    text = orjson.dumps(["a", lease, [_packed(claim) for claim in claims]])
+    return Call("a", text, lease, claims)
 
 
-def settle(lease: str, amounts: Sequence[int]) -> Call:
+def settle(lease: str, amounts: Sequence[int], claims: tuple[Claim, ...] = ()) -> Call:
+    """`claims`: what the lease holds, where that is known.
+
+    Raises ValueError where that is another number of claims than of amounts.
+    """
     told = tuple(amounts)
-    return Call("s", orjson.dumps(["s", lease, [_number(n) for n in told]]), lease, (), told)
+    if claims:
+        if len(claims) != len(told):
+            raise ValueError(f"{len(told)} amounts for {len(claims)} claims")
+        shapes = _shapes_of(claims)
+        numbers = [claim.amount for claim in claims]
+        numbers += told
+        if shapes and max(numbers) < _SAFE:
+            begins = _beginning("s", lease)
+            return Call("s", begins, lease, claims, told, (), shapes, _doubles(numbers))
+    text = orjson.dumps(["s", lease, [_number(n) for n in told]])
+    return Call("s", text, lease, claims, told)
+
+
+def arguments_of(calls: Sequence[Call]) -> list[bytes | int]:
+    """The shapes of a batch, counted, and then its calls."""
+    places: dict[bytes, int] = {}
+    texts: list[bytes | int] = []
+    for call in calls:
+        if not call.shapes:
+            texts.append(call.text)
+            continue
+        each = [places.setdefault(shape, len(places)) for shape in call.shapes]
+        texts.append(call.text + _places(len(each)).pack(*each) + call.numbers)
+    return [len(places), *places, *texts]
 
 
 def undo(lease: str) -> Call:
@@ -78,9 +124,9 @@ def bring_back(
     return Call("b", text, lease, claims, told or ())
 
 
-def nothing() -> Call:
-    """In the place of a call that shall have no effect any more."""
-    return Call("n", orjson.dumps(["n"]))
+def nothing(instead_of: Call | None = None) -> Call:
+    """In the place of a call that shall have no effect any more, if it has had none yet."""
+    return Call("n", orjson.dumps(["n"]), claims=instead_of.claims if instead_of else ())
 
 
 def try_out() -> Call:
@@ -92,13 +138,15 @@ def try_out() -> Call:
 class Answers:
     """A batch's answer: microseconds of unix time, leases that ran out, one answer a call.
 
-    `last` is the number of the sender's latest batch that changed anything.
+    `last` is the number of the sender's latest batch that changed anything; `replicated`: whether
+    as many replicas as were asked for have it.
     """
 
     now: int
     last: int
     expired: list[Any]
     each: list[Any]
+    replicated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +156,18 @@ class Forgotten:
     last: int
 
 
-def read_answers(raw: bytes) -> Answers | Forgotten:
-    told = orjson.loads(raw)
-    return Forgotten(*told) if len(told) == 1 else Answers(*told)
+def read_answers(raw: bytes, calls: Sequence[Call]) -> Answers | Forgotten:
+    ends = 4 + int.from_bytes(raw[:4], "little")
+    told = orjson.loads(raw[4:ends])
+    if len(told) == 1:
+        return Forgotten(*told)
+    each = told[3]
+    for number, (call, answer) in enumerate(zip(calls, each, strict=True)):
+        if answer == 0:
+            packed = _standing(len(call.claims))
+            each[number] = _unpacked(call, packed.unpack_from(raw, ends))
+            ends += packed.size
+    return Answers(*told)
 
 
 def result_of(call: Call, answer: Any) -> Any:
@@ -137,7 +194,7 @@ def result_of(call: Call, answer: Any) -> Any:
 
 def entries_of(calls: Sequence[Call], answers: Answers) -> list[Entry]:
     """The journal of a batch that was told to report claims."""
-    entries = [_ended("expire", answers.now, each, None) for each in answers.expired]
+    entries = [_ended("expire", answers.now, each, None, nothing()) for each in answers.expired]
     for call, answer in zip(calls, answers.each, strict=True):
         if not answer:
             continue
@@ -149,7 +206,7 @@ def entries_of(calls: Sequence[Call], answers: Answers) -> list[Entry]:
             entries += _brought_back(call, answers.now, *answer)
         elif call.kind in "su" and len(answer) > 1:
             amounts = call.amounts or (0,) * len(answer[1])
-            entries.append(_ended("settle", answers.now, answer, amounts))
+            entries.append(_ended("settle", answers.now, answer, amounts, call))
     return entries
 
 
@@ -157,14 +214,102 @@ def _brought_back(call: Call, now: int, serial: int | None, settled: Any = None)
     if serial is not None:
         yield Entry(serial, now, "restore", call.lease, call.claims)
     if settled is not None:
-        yield _ended("settle", now, settled, call.amounts)
+        yield _ended("settle", now, settled, call.amounts, call)
 
 
-def _ended(op: Any, now: int, answer: Any, amounts: tuple[int, ...] | None) -> Entry:
-    serial, _, (_, lease, packed, *_) = answer
-    claims = tuple(_claim(*each) for each in packed)
+def _ended(op: Any, now: int, answer: Any, amounts: tuple[int, ...] | None, call: Call) -> Entry:
+    """What ended a lease; the answer says what it held, unless the call knew that."""
+    if len(answer) == 2:
+        assert amounts is not None
+        return Entry(answer[0], now, op, call.lease, call.claims, amounts)
+    serial, _, lease, held = answer
+    claims = _claims_of_held(held)
     told = tuple(ledger.amounts_of(claims)) if amounts is None else amounts
     return Entry(serial, now, op, lease, claims, told)
+
+
+# --- the packed form ---
+
+
+def _beginning(kind: str, lease: str) -> bytes:
+    name = lease.encode()
+    return kind.encode() + bytes((len(name),)) + name
+
+
+@cache
+def _places(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}I")
+
+
+@cache
+def _standing(count: int) -> struct.Struct:
+    return struct.Struct(f"<{1 + 2 * count}Q")
+
+
+def _doubles(numbers: Sequence[int]) -> bytes:
+    return _row(len(numbers)).pack(*numbers)
+
+
+@cache
+def _row(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}d")
+
+
+def _shapes_of(claims: tuple[Claim, ...]) -> tuple[bytes, ...]:
+    """Nothing where one of them does not fit."""
+    if not 0 < len(claims) <= _MOST_PACKED:
+        return ()
+    shapes = tuple(
+        [_shape(c.key, c.limit, c.refill, c.expires, c.shadow, c.lent, c.rolling) for c in claims]
+    )
+    return shapes if all(shapes) else ()
+
+
+@lru_cache(_KNOWN_SHAPES)
+def _shape(
+    key: str,
+    limit: int,
+    refill: tuple[int, int] | None,
+    expires: int | None,
+    shadow: bool,
+    lent: bool,
+    rolling: int,
+) -> bytes:
+    """What never changes of a claim; b"" where a number is too large."""
+    name = key.encode()
+    units, seconds = refill or (0, 1)
+    ends = -1 if expires is None else expires * MICRO
+    if max(limit, ends) >= _EXACT or len(name) > 2**15:
+        return b""
+    size = _SHAPE.size + len(name)
+    return _SHAPE.pack(size, shadow, limit, units, seconds, ends, -1 if lent else rolling) + name
+
+
+def _unpacked(call: Call, numbers: tuple[int, ...]) -> tuple[Any, ...]:
+    """The answer to a packed call, as the JSON form would have it."""
+    used, reserved = numbers[1::2], numbers[2::2]
+    limits = [claim.limit for claim in call.claims]
+    levels = tuple(map(Level, used, reserved, limits))
+    return (numbers[0], levels) if call.kind == "s" else (numbers[0], levels, None, ())
+
+
+def _claims_of_held(held: Any) -> tuple[Claim, ...]:
+    if not isinstance(held, str):
+        return tuple(_claim(*each) for each in held[2])
+    raw = bytes.fromhex(held)
+    count = int.from_bytes(raw[1:3], "little")
+    at = 3 + 8 * count
+    claims = []
+    for amount in _row(count).unpack_from(raw, 3):
+        size, shadow, limit, units, seconds, ends, rolling = _SHAPE.unpack_from(raw, at)
+        key = raw[at + _SHAPE.size : at + size].decode()
+        whole = (int(amount), int(limit), int(units), int(seconds), int(ends))
+        claims.append(_claim(key, *whole, shadow, int(rolling)))
+        at += size
+    return tuple(claims)
+
+
+# --- JSON ---
 
 
 def _packed(claim: Claim) -> list[Any]:
@@ -204,7 +349,9 @@ def _number(number: int) -> int | str:
     return number if number < _EXACT else str(number)
 
 
-def _levels(levels: list[list[int]]) -> tuple[Level, ...]:
+def _levels(levels: list[list[int]] | tuple[Level, ...]) -> tuple[Level, ...]:
+    if isinstance(levels, tuple):
+        return levels
     return tuple([Level(*each) for each in levels])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import orjson
 import pytest
@@ -22,20 +23,76 @@ def test_amounts_that_lua_would_round_travel_as_digits() -> None:
     call = redis_script.admit("l", (claim,))
     sent = orjson.loads(call.text)
     assert sent == ["a", "l", [["b", str(2**53), 2**53 - 1, 0, 1, 7_000_000, 1, 0]]]
-    assert redis_script._claim(*sent[2][0]) == claim
+    assert redis_script._claims_of_held(sent) == (claim,)
+
+
+CLAIMS = (
+    Claim("b", 1, 2, expires=1_800_000_000, shadow=True),
+    Claim("r", 1, 2, refill=(3, 4)),
+    Claim("c", 1, 2, lent=True),
+    Claim("w\u00e9", 2**50 - 1, 2**53 - 1, rolling=3600),
+)
+
+
+@pytest.mark.parametrize(
+    "claims", [CLAIMS, *[(claim,) for claim in CLAIMS], (Claim("b", 1, 2**53, rolling=9),)]
+)
+def test_claims_come_back_as_they_were(claims: tuple[Claim, ...]) -> None:
+    call = redis_script.admit("l", claims)
+    held: object
+    if call.shapes:
+        count = len(claims).to_bytes(2, "little")
+        held = (b"h" + count + call.numbers + b"".join(call.shapes)).hex()
+    else:
+        held = orjson.loads(call.text)
+    assert redis_script._claims_of_held(held) == claims
 
 
 @pytest.mark.parametrize(
     "claim",
     [
-        Claim("r", 1, 2, refill=(3, 4)),
-        Claim("c", 1, 2, lent=True),
-        Claim("w", 1, 2, rolling=3600),
+        Claim("b", 2**50, 2**60),
+        Claim("b", 1, 2**53),
+        Claim("b", 1, 2, expires=2**34),
+        Claim("k" * 40_000, 1, 2),
     ],
 )
-def test_a_claim_comes_back_as_it_was(claim: Claim) -> None:
-    sent = orjson.loads(redis_script.admit("l", (claim,)).text)
-    assert redis_script._claim(*sent[2][0]) == claim
+def test_what_does_not_fit_the_packed_form_is_json(claim: Claim) -> None:
+    assert not redis_script.admit("l", (claim,)).shapes
+    assert not redis_script.settle("l", [1], (claim,)).shapes
+    assert redis_script.admit("l", (CLAIMS[0],) * 200).shapes
+    assert not redis_script.admit("l", (CLAIMS[0],) * 201).shapes
+    assert not redis_script.settle("l", [2**50], (CLAIMS[0],)).shapes
+
+
+def test_a_shape_that_many_calls_have_is_sent_once() -> None:
+    calls = [redis_script.admit(str(number), CLAIMS) for number in range(9)]
+    calls.append(redis_script.settle("0", [1, 1, 1, 1], CLAIMS))
+    count, *rest = redis_script.arguments_of([*calls, redis_script.nothing()])
+    assert count == 4
+    assert len(rest) == 4 + 11
+    assert rest[-1] == b'["n"]'
+
+
+def test_a_settlement_of_another_number_of_claims_is_an_error() -> None:
+    with pytest.raises(ValueError, match="1 amounts for 4 claims"):
+        redis_script.settle("l", [1], CLAIMS)
+
+
+def test_packed_answers_stand_behind_the_json() -> None:
+    calls = [redis_script.admit("l", CLAIMS[:2]), redis_script.peek("b"), redis_script.nothing()]
+    calls.insert(1, redis_script.settle("l", [1], CLAIMS[:1]))
+    told = b"[5,6,[],[0,0,[1,2,3],null]]"
+    packed = struct.pack("<5Q", 7, 1, 2, 3, 0) + struct.pack("<3Q", 8, 4, 5)
+    raw = len(told).to_bytes(4, "little") + told + packed
+    answers = redis_script.read_answers(raw, calls)
+    assert isinstance(answers, redis_script.Answers)
+    assert [redis_script.result_of(c, a) for c, a in zip(calls, answers.each, strict=True)] == [
+        Admission("l", (Level(1, 2, 2), Level(3, 0, 2)), 7),
+        (Level(4, 5, 2),),
+        Level(1, 2, 3),
+        None,
+    ]
 
 
 def test_answers_become_what_callers_get() -> None:

@@ -13,30 +13,37 @@
 -- KEYS: done (of this sender), serial, leases (sorted by expiry), held (what a lease holds)
 -- ARGV: prefix of counters, number of the batch, number of this sender's latest batch that the
 --       server must know, microseconds of a lease, 1 to report claims, microseconds of unix time or
---       '' for the server's own, then one call each, as JSON:
+--       '' for the server's own, how many shapes of claims follow, those, then one call each. As JSON:
 --       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"] ["n"]
 --       ["b", lease, claims, microseconds left, amounts or null]
--- The answer is JSON: [now, number of this sender's latest batch, [expired ...], [answers ...]]
+--       Packed: 'a' or 's', how long the lease's name is, that, for each claim the place of its
+--       shape, then what each takes, and for 's' then what each has used.
+-- The answer: how long it is as 4 bytes, JSON, and after that what was packed. The JSON:
+--       [now, number of this sender's latest batch, [expired ...], [answers ...]], where 0 stands
+--       for the next that is packed: a serial, and for each claim what is used and reserved.
 
 local DONE_FOR = '900000'  -- milliseconds that an answer is kept, and that a lease ran out
 local SLACK = 60000  -- milliseconds that a counter outlives its end, which itself is checked
 local SWEPT_AT_ONCE = 256
 local LONGEST_LIFE = 100000000000000  -- milliseconds; Redis adds the present time to it
-local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
+local AT_ONCE = 1000  -- words of one command: Lua's stack is not endless
 
 local done, serial_key, leases_key, held_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, number, lease_time, reports = ARGV[1], ARGV[2], tonumber(ARGV[4]), ARGV[5] == '1'
 
+local function framed(json, packed)
+  return struct.pack('<I4', #json) .. json .. table.concat(packed)
+end
+
 local last, before = '0', redis.call('GET', done)
 if before then
-  local answer
-  last, answer = string.match(before, '^(%d+)\n(.*)$')
-  if last == number then return answer end
+  last = string.match(before, '^%d+')
+  if last == number then return string.sub(before, #last + 2) end
   if tonumber(last) > tonumber(number) then
     return redis.error_reply('PORTCULLIS this batch was given up by its sender')
   end
 end
-if tonumber(last) < tonumber(ARGV[3]) then return '[' .. last .. ']' end
+if tonumber(last) < tonumber(ARGV[3]) then return framed('[' .. last .. ']', {}) end
 
 local now = tonumber(ARGV[6])
 if not now then
@@ -46,48 +53,64 @@ end
 
 -- --- what is known in this batch ---
 
-local book = {counters = {}, dirty = {}, order = {}}
+local book = {counters = {}, order = {}, raw = {}}
 
-function book.mark(key)
-  if not book.dirty[key] then
-    book.dirty[key] = true
-    book.order[#book.order + 1] = key
+function book.mark(counter)
+  if not counter.dirty then
+    counter.dirty = true
+    book.order[#book.order + 1] = counter
   end
+end
+
+function book.keep(key, counter)
+  counter.key = key
+  book.counters[key] = counter
+  return counter
 end
 
 function book.load(key)
   local counter = book.counters[key]
   if counter then return counter end
-  local packed = redis.call('GET', prefix .. key)
+  local packed = book.raw[key]
+  if packed == nil then packed = redis.call('GET', prefix .. key) end
   if not packed then return nil end
-  local used, reserved, at, rest, expires, limit, units, seconds, rolling, slots =
-    string.match(packed, WORDS)
-  if not used then error('PORTCULLIS a counter is not what this version writes') end
-  counter = {
-    used = read(used), reserved = read(reserved), at = tonumber(at), rest = tonumber(rest),
-    expires = read(expires), limit = read(limit), units = tonumber(units),
-    seconds = tonumber(seconds), rolling = tonumber(rolling),
-  }
-  book.counters[key] = counter
+  counter = book.keep(key, unpack_counter(packed))
   -- What time alone has changed a refused call must leave behind, too.
   if counter.rolling > 0 then
-    counter.slots = {}
-    for word in string.gmatch(slots, '%d+') do counter.slots[#counter.slots + 1] = read(word) end
-    if roll(counter, now) then book.mark(key) end
+    if roll(counter, now) then book.mark(counter) end
   elseif counter.units > 0 and counter.at > now then
     counter.at = now  -- the clock was set back
-    book.mark(key)
+    book.mark(counter)
   end
   return counter
+end
+
+-- --- the shapes that came with it, and their counters, read at once ---
+
+local shapes, first_call = {}, 8 + tonumber(ARGV[7])
+for i = 8, first_call - 1 do shapes[i - 7] = claim_of_shape(ARGV[i]) end
+for first = 1, #shapes, AT_ONCE do
+  local keys, final = {}, math.min(first + AT_ONCE - 1, #shapes)
+  for i = first, final do keys[#keys + 1] = prefix .. shapes[i].key end
+  for i, packed in ipairs(redis.call('MGET', unpack(keys))) do
+    book.raw[shapes[first + i - 1].key] = packed
+  end
 end
 
 local serial = tonumber(redis.call('GET', serial_key) or 0)
 local first_serial = serial
 local admitted, ends, over, ran_out = {}, {}, {}, {}
+local packed_answers, scores = {}, {}
 
 local function next_serial()
   serial = serial + 1
   return string.format('%.0f', serial)
+end
+
+local function score(lease)
+  local known = scores[lease]
+  if known == nil then known = tonumber(redis.call('ZSCORE', leases_key, lease) or 0) end
+  return known
 end
 
 -- What a lease that has not run out holds, as it was asked for, or nil; and without that, whether
@@ -95,16 +118,23 @@ end
 local function held(lease)
   if over[lease] then return nil, true end
   if admitted[lease] then return admitted[lease] end
-  local until_ = ends[lease] or tonumber(redis.call('ZSCORE', leases_key, lease) or 0)
+  local until_ = ends[lease] or score(lease)
   if until_ > now then return redis.call('HGET', held_key, lease) or nil end
   return nil, until_ > 0 or redis.call('GET', leases_key .. ':' .. lease) ~= false
 end
 
-local function finish(lease, asked, claims, amounts)
+-- How the counters of claims stand, as JSON.
+local function levels_of(claims)
+  local levels = {}
+  for i = 1, #claims do levels[i] = level(claims[i].counter) end
+  return '[' .. table.concat(levels, ',') .. ']'
+end
+
+local function finish(lease, asked, claims, taken, amounts)
   over[lease] = true
-  local levels = settle(book, claims, amounts, now)
-  local answer = '[' .. next_serial() .. ',' .. levels
-  if reports then answer = answer .. ',' .. asked end
+  settle(book, claims, taken, amounts, #claims, now)
+  local answer = '[' .. next_serial() .. ',' .. levels_of(claims)
+  if reports then answer = answer .. ',' .. string.format('%q', lease) .. ',' .. told_held(asked) end
   return answer .. ']'
 end
 
@@ -112,29 +142,113 @@ end
 
 local calls = {}
 
+local function answer_admit(lease, asked, claims, refusal, would)
+  if not refusal then admitted[lease], ends[lease] = asked, now + lease_time end
+  return '[' .. next_serial() .. ',' .. levels_of(claims) .. ',' .. (refusal or 'null')
+    .. ',[' .. table.concat(would, ',') .. ']]'
+end
+
 function calls.a(call, asked)
-  local lease = call[2]
-  local taken, answer = admit(book, call[3], now)
-  if taken then admitted[lease], ends[lease] = asked, now + lease_time end
-  return '[' .. next_serial() .. ',' .. answer .. ']'
+  local claims, amounts = claims_of_list(call[3])
+  local refusal, would = admit(book, claims, amounts, #claims, now)
+  return answer_admit(call[2], asked, claims, refusal, would)
 end
 
 function calls.s(call)
   local lease, amounts = call[2], call[3]
   local asked, known = held(lease)
   if not asked then return known and '[]' or 'null' end
-  local claims = cjson.decode(asked)[3]
+  local claims, taken = claims_of_held(asked)
   if #claims ~= #amounts then return '[' .. #claims .. ']' end
-  return finish(lease, asked, claims, amounts)
+  for i = 1, #amounts do amounts[i] = read(amounts[i]) end
+  return finish(lease, asked, claims, taken, amounts)
+end
+
+-- --- the same, packed ---
+
+local packed_calls = {}
+local formats = {[97] = {}, [115] = {}}  -- by 'a' and 's', then by the number of claims
+
+-- The lease, claims, and up to two numbers for each, which begin at a place of the call.
+local function read_packed(kind, call)
+  local size = string.byte(call, 2)
+  local from, width = 3 + size, kind == 97 and 12 or 20
+  local count = (#call - 2 - size) / width
+  local format = formats[kind][count]
+  if not format then
+    format = '<' .. string.rep('I4', count) .. string.rep('d', count * (width - 4) / 8)
+    formats[kind][count] = format
+  end
+  local numbers = {struct.unpack(format, call, from)}
+  local claims, first, second = {}, {}, {}
+  for i = 1, count do
+    claims[i] = shapes[numbers[i] + 1]
+    first[i] = numbers[count + i]
+  end
+  if kind == 115 then
+    for i = 1, count do second[i] = numbers[2 * count + i] end
+  end
+  return string.sub(call, 3, 2 + size), count, claims, first, second, from + 4 * count
+end
+
+-- The answer packed, or as JSON where a number needs that.
+local levels_format = {}
+local function answer_packed(claims, count)
+  local numbers = {}
+  for i = 1, count do
+    local counter = claims[i].counter
+    if not counter.plain then return nil end
+    if counter.units > 0 then
+      numbers[2 * i - 1], numbers[2 * i] = math.ceil(counter.used / MICRO), 0
+    else
+      numbers[2 * i - 1], numbers[2 * i] = counter.used, counter.reserved
+    end
+  end
+  local format = levels_format[count]
+  if not format then
+    format = '<I8' .. string.rep('I8I8', count)
+    levels_format[count] = format
+  end
+  serial = serial + 1
+  packed_answers[#packed_answers + 1] = struct.pack(format, serial, unpack(numbers))
+  return '0'
+end
+
+packed_calls[97] = function(call)
+  local lease, count, claims, amounts, _, from = read_packed(97, call)
+  local refusal, would = admit(book, claims, amounts, count, now)
+  local asked
+  if not refusal then asked = pack_held(count, string.sub(call, from), claims) end
+  if not refusal and #would == 0 then
+    local answer = answer_packed(claims, count)
+    if answer then
+      admitted[lease], ends[lease] = asked, now + lease_time
+      return answer
+    end
+  end
+  return answer_admit(lease, asked, claims, refusal, would)
+end
+
+packed_calls[115] = function(call)
+  local lease, count, claims, taken, amounts = read_packed(115, call)
+  if over[lease] then return '[]' end
+  if (ends[lease] or score(lease)) <= now then
+    local _, known = held(lease)
+    return known and '[]' or 'null'
+  end
+  over[lease] = true
+  settle(book, claims, taken, amounts, count, now)
+  return answer_packed(claims, count) or '[' .. next_serial() .. ',' .. levels_of(claims) .. ']'
 end
 
 -- Give back all that an admission took whose caller has gone.
 function calls.u(call)
   local asked = held(call[2])
   if not asked then return '[]' end
-  local claims, nothing = cjson.decode(asked)[3], {}
+  local claims, taken = claims_of_held(asked)
+  local nothing = {}
   for i = 1, #claims do nothing[i] = 0 end
-  return finish(call[2], asked, claims, nothing)
+  return finish(call[2], asked, claims, taken, nothing)
 end
 
 -- The places in the call of leases that are not known.
@@ -155,20 +269,22 @@ end
 -- [serial of bringing it back or null, what settling it gave], or [] where it ran out.
 function calls.b(call, asked_again)
   local lease, amounts = call[2], call[5]
+  local claims, taken = claims_of_list(call[3])
   local asked, known = held(lease)
   if known then return '[]' end
   local answer = '[null'
   if not asked then
     asked = asked_again
-    retake(book, call[3], now)
+    retake(book, claims, taken, now)
     admitted[lease], ends[lease] = asked, now + call[4]
     answer = '[' .. next_serial()
   elseif amounts == cjson.null then
-    local until_ = ends[lease] or tonumber(redis.call('ZSCORE', leases_key, lease))
+    local until_ = ends[lease] or score(lease)
     ends[lease] = math.max(until_, now + call[4])
   end
   if amounts ~= cjson.null then
-    answer = answer .. ',' .. finish(lease, asked, call[3], amounts)
+    for i = 1, #amounts do amounts[i] = read(amounts[i]) end
+    answer = answer .. ',' .. finish(lease, asked, claims, taken, amounts)
   end
   return answer .. ']'
 end
@@ -201,40 +317,61 @@ for _, lease in ipairs(late) do
   local asked = redis.call('HGET', held_key, lease)
   over[lease], ran_out[#ran_out + 1] = true, lease
   if asked then
-    expired[#expired + 1] = finish(lease, asked, cjson.decode(asked)[3], nil)
+    local claims, taken = claims_of_held(asked)
+    expired[#expired + 1] = finish(lease, asked, claims, taken, taken)
   end
 end
-for i = 7, #ARGV do
-  local call = cjson.decode(ARGV[i])
-  answers[#answers + 1] = calls[call[1]](call, ARGV[i])
+-- When the leases of all that settles run out, at once.
+local names = {}
+for i = first_call, #ARGV do
+  if string.byte(ARGV[i]) == 115 then
+    names[#names + 1] = string.sub(ARGV[i], 3, 2 + string.byte(ARGV[i], 2))
+  end
+end
+if #names > 0 then
+  for i, until_ in ipairs(redis.call('ZMSCORE', leases_key, unpack(names))) do
+    scores[names[i]] = tonumber(until_ or 0)
+  end
+end
+for i = first_call, #ARGV do
+  local asked = ARGV[i]
+  local kind = string.byte(asked)
+  if packed_calls[kind] then
+    answers[#answers + 1] = packed_calls[kind](asked)
+  else
+    local call = cjson.decode(asked)
+    answers[#answers + 1] = calls[call[1]](call, asked)
+  end
 end
 local some = serial ~= first_serial or next(ends) ~= nil or #book.order > 0 or #late > 0 or trying
 local answer = '[' .. string.format('%.0f', now) .. ',' .. (some and number or last) .. ',['
   .. table.concat(expired, ',') .. '],[' .. table.concat(answers, ',') .. ']]'
+answer = framed(answer, packed_answers)
 
 -- --- writing ---
 
-local function write_counter(key)
-  local counter = book.counters[key]
-  local life
-  if counter.expires ~= 0 and sign(counter.reserved) == 0 then
-    if not more(counter.expires, now) then
-      redis.call('DEL', prefix .. key)
+local function write_counter(counter)
+  local key, life = prefix .. counter.key, nil
+  if counter.units > 0 then counter.expires = full_at(counter, now) end
+  local expires = counter.expires
+  if expires ~= 0 and sign(counter.reserved) == 0 then
+    if not more(expires, now) then
+      redis.call('DEL', key)
       return
     end
-    life = add(ceildiv(sub(counter.expires, now), 1000), SLACK)
+    life = add(ceildiv(sub(expires, now), 1000), SLACK)
   end
-  local words = {
-    text(least(WIDEST, counter.used)), text(least(WIDEST, counter.reserved)), text(counter.at),
-    text(counter.rest), text(least(WIDEST, counter.expires)), text(counter.limit),
-    text(counter.units), text(counter.seconds), text(counter.rolling),
-  }
-  for _, word in ipairs(counter.slots or {}) do words[#words + 1] = text(word) end
-  local packed = table.concat(words, ' ')
   if life then
-    redis.call('SET', prefix .. key, packed, 'PX', text(least(LONGEST_LIFE, life)))
+    redis.call('SET', key, pack_counter(counter), 'PX', text(least(LONGEST_LIFE, life)))
   else
-    redis.call('SET', prefix .. key, packed)
+    redis.call('SET', key, pack_counter(counter))
+  end
+end
+
+-- One command for many words, so many at a time; `words` come in groups.
+local function tell(command, key, words)
+  for first = 1, #words, AT_ONCE do
+    redis.call(command, key, unpack(words, first, math.min(first + AT_ONCE - 1, #words)))
   end
 end
 
@@ -247,22 +384,30 @@ if trying then
   redis.call('HSET', held_key, '?', '')
   redis.call('HDEL', held_key, '?')
   redis.call('ZADD', leases_key, '0', '?')
+  redis.call('MGET', prefix .. '?')
+  redis.call('ZMSCORE', leases_key, '?')
   redis.call('ZREM', leases_key, '?')
 end
-for _, key in ipairs(book.order) do write_counter(key) end
+for _, counter in ipairs(book.order) do write_counter(counter) end
+local kept, until_when, gone = {}, {}, {}
 for lease, until_ in pairs(ends) do
   if not over[lease] then
-    if admitted[lease] then redis.call('HSET', held_key, lease, admitted[lease]) end
-    redis.call('ZADD', leases_key, string.format('%.0f', until_), lease)
+    if admitted[lease] then
+      kept[#kept + 1] = lease
+      kept[#kept + 1] = admitted[lease]
+    end
+    until_when[#until_when + 1] = string.format('%.0f', until_)
+    until_when[#until_when + 1] = lease
   end
 end
+tell('HSET', held_key, kept)
+tell('ZADD', leases_key, until_when)
 for _, lease in ipairs(ran_out) do
   redis.call('SET', leases_key .. ':' .. lease, '', 'PX', DONE_FOR)
 end
 for lease in pairs(over) do
-  if not admitted[lease] then
-    redis.call('ZREM', leases_key, lease)
-    redis.call('HDEL', held_key, lease)
-  end
+  if not admitted[lease] then gone[#gone + 1] = lease end
 end
+tell('ZREM', leases_key, gone)
+tell('HDEL', held_key, gone)
 return answer

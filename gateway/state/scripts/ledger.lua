@@ -1,25 +1,47 @@
 -- The arithmetic of buckets and budgets, as `gateway/state/ledger.py` has it, line by line: what
 -- each step is for, and why, stands there. Here is no I/O either; `load` is given.
+--
+-- Rules of this file:
+-- - A claim or a counter is `plain` where all its numbers are so small that sums of a few stay
+--   exact in doubles. Where both are, `admit` and `settle` count with the machine's own
+--   operators; everywhere else with those of `exact.lua`, which come to the same.
+-- - A counter is made ready once for each claim of a batch that looks at it, because in a batch no
+--   time passes; again where another claim looked in between, or where it was over.
 
 local MICRO = 1000000
 local PARTS = 60
 local LONG_AGO = 1
+local SAFE = 1125899906842624  -- 2^50
 local MOST = read('4611686018427387904')  -- 2^62
-local WIDEST = read('9223372036854775807')  -- what is written, as in a database of 64 bits
+local WIDEST = read('9223372036854775807')  -- what is told and written, as in 64 bits
 
--- A claim is {key, amount, limit, units, seconds, expires, shadow, rolling}: units 0 for a budget, expires
--- in microseconds, -1 for never, shadow 0 or 1, rolling in seconds, -1 for a place that is lent.
+-- Units 0 for a budget, expires in microseconds, -1 for never, rolling in seconds, -1 for a place
+-- that is lent. `shape` is its packed form, where it came in one.
+local function new_claim(key, limit, units, seconds, expires, shadow, rolling, shape)
+  return {
+    key = key, limit = limit, units = units, seconds = seconds, expires = expires,
+    shadow = shadow, rolling = rolling, shape = shape, plain = shape and rolling <= 0,
+    most = units > 0 and SAFE / MICRO or SAFE,
+  }
+end
 
 local function forgotten(counter, now)
   return counter.expires ~= 0 and not more(counter.expires, now) and sign(counter.reserved) == 0
 end
 
-local function level(counter)
+-- How a counter stands: what is used, what is reserved.
+local function standing(counter)
   if counter.units > 0 then
-    return '[' .. text(ceildiv(counter.used, MICRO)) .. ',0,' .. text(counter.limit) .. ']'
+    if counter.plain then return math.ceil(counter.used / MICRO), 0 end
+    return ceildiv(counter.used, MICRO), 0
   end
-  local used, reserved = least(WIDEST, counter.used), least(WIDEST, counter.reserved)
-  return '[' .. text(used) .. ',' .. text(reserved) .. ',' .. text(counter.limit) .. ']'
+  return counter.used, counter.reserved
+end
+
+local function level(counter)
+  local used, reserved = standing(counter)
+  return '[' .. text(least(WIDEST, used)) .. ',' .. text(least(WIDEST, reserved))
+    .. ',' .. text(counter.limit) .. ']'
 end
 
 local function refill(counter, now)
@@ -111,27 +133,29 @@ local function change_window(counter, rolling, now)
   end
 end
 
-local function new_counter(now)
-  return {
-    used = 0, reserved = 0, at = now, rest = 0, expires = 0, limit = 0, units = 0, seconds = 1,
-    rolling = 0,
-  }
+-- Begin anew in place, for claims keep their counters.
+local function clear(counter, now)
+  counter.used, counter.reserved, counter.at, counter.rest, counter.expires = 0, 0, now, 0, 0
+  counter.limit, counter.units, counter.seconds = 0, 0, 1
+  counter.rolling, counter.slots, counter.plain = 0, nil, true
+  return counter
 end
 
 -- The counter of a claim, made or begun anew where need be, refilled, with its new limit.
 local function ready(book, claim, now)
-  local counter = book.load(claim[1])
-  if not counter or forgotten(counter, now) then
-    counter = new_counter(now)
-    book.counters[claim[1]] = counter
+  local counter = claim.counter
+  if not counter then
+    counter = book.load(claim.key) or book.keep(claim.key, clear({}, now))
+    claim.counter = counter
   end
-  counter.limit = read(claim[3])
-  if claim[4] > 0 then
-    if claim[5] ~= counter.seconds then counter.rest = 0 end
-    counter.units, counter.seconds = claim[4], claim[5]
+  if forgotten(counter, now) then clear(counter, now) end
+  counter.claim, counter.limit = claim, claim.limit
+  if claim.units > 0 then
+    if claim.seconds ~= counter.seconds then counter.rest = 0 end
+    counter.units, counter.seconds = claim.units, claim.seconds
     refill(counter, now)
   else
-    local rolling = math.max(0, claim[8])
+    local rolling = math.max(0, claim.rolling)
     if rolling ~= counter.rolling then
       change_window(counter, rolling, now)
     elseif rolling > 0 then
@@ -141,10 +165,16 @@ local function ready(book, claim, now)
   return counter
 end
 
+-- Whether a counter is as `ready` would leave it, but for a bucket that is full again.
+local function is_ready(counter, claim, now)
+  return counter and counter.claim == claim and counter.plain
+    and (counter.expires == 0 or counter.expires > now or counter.reserved > 0)
+end
+
 -- Why a claim does not fit, as JSON, or nil.
-local function misfit(counter, claim, index, now)
-  local amount, limit = read(claim[2]), counter.limit
-  if claim[4] == 0 then
+local function misfit(counter, claim, amount, index, now)
+  local limit = counter.limit
+  if claim.units == 0 then
     local spent = add(counter.used, amount)
     if more(spent, limit) then
       return '[' .. index .. ',"spent",' .. text(time_to_leave(counter, sub(spent, limit), now)) .. ']'
@@ -158,97 +188,143 @@ local function misfit(counter, claim, index, now)
   return '[' .. index .. ',"rate","' .. text(wait) .. '"]'
 end
 
-local function take(counter, claim)
-  if claim[4] == 0 then
-    counter.reserved = add(counter.reserved, read(claim[2]))
+-- Whether a plain claim fits into its plain counter.
+local function fits(counter, claim, amount)
+  if claim.units == 0 then return counter.used + amount + counter.reserved <= claim.limit end
+  -- What is beyond doubles on the right side is certainly more than what is on the left.
+  return counter.used <= (claim.limit - amount) * MICRO
+end
+
+local function is_safe(value)
+  return type(value) == 'number' and value < SAFE
+end
+
+local function take(counter, claim, amount)
+  if claim.units == 0 then
+    counter.reserved = add(counter.reserved, amount)
   else
-    counter.used = add(counter.used, mul(claim[2], MICRO))
+    counter.used = add(counter.used, mul(amount, MICRO))
   end
+  counter.plain = is_safe(counter.used) and is_safe(counter.reserved)
 end
 
-local function untake(counter, claim)
-  if claim[4] == 0 then
-    counter.reserved = sub(counter.reserved, read(claim[2]))
+local function untake(counter, claim, amount)
+  if claim.units == 0 then
+    counter.reserved = sub(counter.reserved, amount)
   else
-    counter.used = sub(counter.used, mul(claim[2], MICRO))
+    counter.used = sub(counter.used, mul(amount, MICRO))
   end
 end
 
-local function remember(book, counter, claim, now)
-  local expires = claim[6]
-  if claim[4] > 0 then
-    counter.expires = add(add(time_to_gain(counter, counter.used), now), 1)
-  elseif claim[8] < 0 then
-    counter.expires = LONG_AGO
-  elseif counter.slots then
-    local count = #counter.slots
-    counter.expires = count == 0 and LONG_AGO or leaves(counter.slots[count - 1], counter.rolling)
-  elseif expires == -1 then
-    counter.expires = 0
-  elseif more(read(expires), counter.expires) then
-    counter.expires = read(expires)
+-- A bucket's end follows from how it stands when it is written.
+local function remember(book, counter, claim)
+  local expires = claim.expires
+  if claim.units == 0 then
+    if claim.rolling < 0 then
+      counter.expires = LONG_AGO
+    elseif counter.slots then
+      local count = #counter.slots
+      counter.expires = count == 0 and LONG_AGO or leaves(counter.slots[count - 1], counter.rolling)
+    elseif expires == -1 then
+      counter.expires = 0
+    elseif more(expires, counter.expires) then
+      counter.expires, counter.plain = expires, counter.plain and type(expires) == 'number'
+    end
   end
-  book.mark(claim[1])
+  if not counter.dirty then book.mark(counter) end
 end
 
--- The answer as JSON without its serial: refused, levels, refusal, would_refuse.
-local function admit(book, claims, now)
-  local touched, taken, would, refusal = {}, {}, {}, nil
-  for i = 1, #claims do
-    local claim = claims[i]
-    local counter = ready(book, claim, now)
-    touched[i] = counter
-    local refused = misfit(counter, claim, i - 1, now)
-    if not refused or claim[7] == 1 then
+local function full_at(counter, now)
+  return add(add(time_to_gain(counter, counter.used), now), 1)
+end
+
+-- Take all, or nothing where one that is enforced does not fit: the first such, and the shadow
+-- claims that would not have fitted, as JSON.
+local function admit(book, claims, amounts, count, now)
+  local taken, would, refusal = {}, {}, nil
+  for i = 1, count do
+    local claim, amount = claims[i], amounts[i]
+    local counter = claim.counter
+    if not is_ready(counter, claim, now) then counter = ready(book, claim, now) end
+    local plain = claim.plain and counter.plain and amount <= claim.most
+    local refused
+    if not plain or not fits(counter, claim, amount) then
+      refused = misfit(counter, claim, amount, i - 1, now)
+    end
+    if refused and not claim.shadow then
+      refusal = refusal or refused
+    else
       if refused then would[#would + 1] = refused end
-      take(counter, claim)
       taken[#taken + 1] = i
-    elseif not refusal then
-      refusal = refused
+      if not plain then
+        take(counter, claim, amount)
+      elseif claim.units == 0 then
+        local reserved = counter.reserved + amount
+        counter.reserved, counter.plain = reserved, reserved < SAFE
+      else
+        local used = counter.used + amount * MICRO
+        counter.used, counter.plain = used, used < SAFE
+      end
     end
   end
   for _, i in ipairs(taken) do
+    local claim = claims[i]
     if refusal then
-      untake(touched[i], claims[i])
+      untake(claim.counter, claim, amounts[i])
     else
-      remember(book, touched[i], claims[i], now)
+      remember(book, claim.counter, claim)
     end
   end
-  local levels = {}
-  for i = 1, #touched do levels[i] = level(touched[i]) end
-  local answer = '[' .. table.concat(levels, ',') .. '],' .. (refusal or 'null')
-  return not refusal, answer .. ',[' .. table.concat(would, ',') .. ']'
+  return refusal, would
 end
 
 -- Take what was admitted once and was lost since, whatever the limits say now.
-local function retake(book, claims, now)
+local function retake(book, claims, amounts, now)
   for i = 1, #claims do
     local counter = ready(book, claims[i], now)
-    take(counter, claims[i])
-    remember(book, counter, claims[i], now)
+    take(counter, claims[i], amounts[i])
+    remember(book, counter, claims[i])
   end
 end
 
--- Put `amounts` in the place of what the claims took; nil: what they took. The levels, as JSON.
-local function settle(book, claims, amounts, now)
-  local levels = {}
-  for i = 1, #claims do
-    local claim = claims[i]
-    local amount = read(amounts and amounts[i] or claim[2])
-    local counter = ready(book, claim, now)
-    if claim[4] == 0 then
-      counter.reserved = positive(sub(counter.reserved, read(claim[2])))
-      if claim[8] >= 0 then
-        local before = counter.used
-        counter.used = least(MOST, add(before, amount))
-        if counter.slots then put(counter, sub(counter.used, before), now) end
+local function settle_exactly(counter, claim, taken, amount, now)
+  if claim.units == 0 then
+    counter.reserved = positive(sub(counter.reserved, taken))
+    if claim.rolling >= 0 then
+      local before = counter.used
+      counter.used = least(MOST, add(before, amount))
+      if counter.slots then put(counter, sub(counter.used, before), now) end
+    end
+  else
+    counter.used = least(MOST, positive(add(counter.used, mul(sub(amount, taken), MICRO))))
+  end
+  counter.plain = is_safe(counter.used) and is_safe(counter.reserved)
+end
+
+-- Put `amounts` in the place of what the claims took.
+local function settle(book, claims, taken, amounts, count, now)
+  for i = 1, count do
+    local claim, was, amount = claims[i], taken[i], amounts[i]
+    local counter = claim.counter
+    if not is_ready(counter, claim, now) then counter = ready(book, claim, now) end
+    if not (claim.plain and counter.plain and was <= claim.most and type(amount) == 'number'
+      and amount <= claim.most) then
+      settle_exactly(counter, claim, was, amount, now)
+    elseif claim.units == 0 then
+      local reserved = counter.reserved - was
+      counter.reserved = reserved > 0 and reserved or 0
+      if claim.rolling == 0 then
+        local used = counter.used + amount
+        counter.used, counter.plain = used, used < SAFE
       end
     else
-      local change = mul(sub(amount, claim[2]), MICRO)
-      counter.used = least(MOST, positive(add(counter.used, change)))
+      local used = counter.used + (amount - was) * MICRO
+      if used <= 0 then
+        counter.used, counter.rest = 0, 0
+      else
+        counter.used, counter.plain = used, used < SAFE
+      end
     end
-    remember(book, counter, claim, now)
-    levels[i] = level(counter)
+    remember(book, counter, claim)
   end
-  return '[' .. table.concat(levels, ',') .. ']'
 end

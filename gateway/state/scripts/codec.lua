@@ -1,0 +1,127 @@
+-- How claims and counters look in bytes.
+--
+-- Rules of this file:
+-- - Numbers are little-endian doubles wherever all of them are below 2^53, as nearly always; else
+--   the whole is text. Neither form loses a digit.
+-- - `redis_script.py` writes shapes and packed calls in the same way.
+
+-- A shape is what never changes of a claim: its length, shadow 0 or 1, limit, units, seconds,
+-- expires, rolling, key. See `ledger.lua` for what they mean.
+local SHAPE = '<HBddddd'
+local SHAPE_HEAD = 43
+local COUNTER = '<dddddddd'
+local COUNTER_SIZE = 65
+local MARK = 'B'
+local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
+
+local function claim_of_shape(shape)
+  local _, shadow, limit, units, seconds, expires, rolling = struct.unpack(SHAPE, shape)
+  return new_claim(
+    string.sub(shape, SHAPE_HEAD + 1), limit, units, seconds, expires, shadow == 1, rolling, shape)
+end
+
+-- Claims as JSON has them, {key, amount, limit, units, seconds, expires, shadow, rolling} each: the
+-- claims, and their amounts.
+local function claims_of_list(list)
+  local claims, amounts = {}, {}
+  for i = 1, #list do
+    local it = list[i]
+    claims[i] = new_claim(
+      it[1], read(it[3]), it[4], it[5], read(it[6]), it[7] == 1, it[8], nil)
+    amounts[i] = read(it[2])
+  end
+  return claims, amounts
+end
+
+-- What a lease holds is kept as the JSON call that asked for it, or as 'h', the number of claims,
+-- their amounts, their shapes.
+
+local function pack_held(count, amounts, claims)
+  local parts = {'h', struct.pack('<H', count), amounts}
+  for i = 1, count do parts[i + 3] = claims[i].shape end
+  return table.concat(parts)
+end
+
+local function claims_of_held(asked)
+  if string.byte(asked) ~= 104 then return claims_of_list(cjson.decode(asked)[3]) end
+  local count, from = struct.unpack('<H', asked, 2)
+  local amounts = {struct.unpack('<' .. string.rep('d', count), asked, from)}
+  from = from + 8 * count
+  local claims = {}
+  for i = 1, count do
+    local size = struct.unpack('<H', asked, from)
+    claims[i] = claim_of_shape(string.sub(asked, from, from + size - 1))
+    from = from + size
+  end
+  amounts[count + 1] = nil
+  return claims, amounts
+end
+
+-- The same as JSON can tell it.
+local function told_held(asked)
+  if string.byte(asked) ~= 104 then return asked end
+  local digits = string.gsub(asked, '.', function(c) return string.format('%02x', string.byte(c)) end)
+  return '"' .. digits .. '"'
+end
+
+local function unpack_counter(packed)
+  local counter
+  if string.sub(packed, 1, 1) == MARK and #packed >= COUNTER_SIZE then
+    local used, reserved, at, rest, expires, limit, units, seconds, from =
+      struct.unpack(COUNTER, packed, 2)
+    counter = {
+      used = used, reserved = reserved, at = at, rest = rest, expires = expires, limit = limit,
+      units = units, seconds = seconds, rolling = 0, plain = used < SAFE and reserved < SAFE,
+    }
+    if #packed > COUNTER_SIZE then
+      counter.slots = {}
+      counter.rolling, from = struct.unpack('<d', packed, from)
+      while from < #packed do
+        counter.slots[#counter.slots + 1], from = struct.unpack('<d', packed, from)
+      end
+    end
+    return counter
+  end
+  local used, reserved, at, rest, expires, limit, units, seconds, rolling, slots =
+    string.match(packed, WORDS)
+  if not used then error('PORTCULLIS a counter is not what this version writes') end
+  counter = {
+    used = read(used), reserved = read(reserved), at = tonumber(at), rest = tonumber(rest),
+    expires = read(expires), limit = read(limit), units = tonumber(units),
+    seconds = tonumber(seconds), rolling = tonumber(rolling), plain = false,
+  }
+  if counter.rolling > 0 then
+    counter.slots = {}
+    for word in string.gmatch(slots, '%d+') do counter.slots[#counter.slots + 1] = read(word) end
+  end
+  return counter
+end
+
+local function is_small(counter)
+  local small = type(counter.used) == 'number' and type(counter.reserved) == 'number'
+    and type(counter.expires) == 'number' and type(counter.limit) == 'number'
+  if not small or not counter.slots then return small end
+  for _, word in ipairs(counter.slots) do
+    if type(word) ~= 'number' then return false end
+  end
+  return true
+end
+
+local function pack_counter(counter)
+  if is_small(counter) then
+    local packed = MARK .. struct.pack(
+      COUNTER, counter.used, counter.reserved, counter.at, counter.rest, counter.expires,
+      counter.limit, counter.units, counter.seconds)
+    if not counter.slots then return packed end
+    local parts = {packed, struct.pack('<d', counter.rolling)}
+    for _, word in ipairs(counter.slots) do parts[#parts + 1] = struct.pack('<d', word) end
+    return table.concat(parts)
+  end
+  local words = {
+    text(least(WIDEST, counter.used)), text(least(WIDEST, counter.reserved)), text(counter.at),
+    text(counter.rest), text(least(WIDEST, counter.expires)), text(counter.limit),
+    text(counter.units), text(counter.seconds), text(counter.rolling),
+  }
+  for _, word in ipairs(counter.slots or {}) do words[#words + 1] = text(word) end
+  return table.concat(words, ' ')
+end
