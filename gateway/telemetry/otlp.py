@@ -15,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -48,6 +48,7 @@ class Sdk:
         self._resource = _resource()
         provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self._sampler = provider.sampler
+        self._follows = self._sampler is DEFAULT_ON
         self.ids = provider.id_generator
         self._exporter = OTLPSpanExporter()
         # Its lines from here on would come at every try; the queue says what is lost.
@@ -55,6 +56,8 @@ class Sdk:
 
     def sample(self, trace_id: int, parent: Parent | None) -> bool:
         """Whether a trace is recorded."""
+        if self._follows:  # the usual one, and asking it costs as much as all the rest
+            return parent is None or parent.sampled
         context = None
         if parent is not None:
             flags = TraceFlags(parent.flags)
