@@ -121,7 +121,7 @@ def test_what_nobody_knows_is_a_problem(start: Start) -> None:
 def test_leases_of_running_calls_are_renewed_and_failures_counted(
     start: Start, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "RENEW_EVERY", 0.01)
+    monkeypatch.setattr(workers, "RENEWALS", 6000)
     renewed: list[str] = []
     failed, again = threading.Event(), threading.Event()
 

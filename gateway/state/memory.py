@@ -31,6 +31,7 @@ class MemoryStore:
     """The store of `memory://`. `clock` gives unix seconds; `journal` is told every decision."""
 
     name = "memory"
+    lease_seconds: float = ledger.LEASE_SECONDS
 
     def __init__(self, clock: Callable[[], float], journal: Journal | None = None) -> None:
         self._clock = clock

@@ -40,6 +40,7 @@ class SqliteStore:
     """
 
     name = "sqlite"
+    lease_seconds: float = ledger.LEASE_SECONDS
 
     def __init__(
         self, path: Path, clock: Callable[[], float], journal: Journal | None = None

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 
-from gateway.state.ledger import LEASE_SECONDS, MICRO
+from gateway.state.ledger import MICRO
 from gateway.state.local_share import LocalShare
 from gateway.state.store import Admission, Claim, Level, Store, StoreError
 
@@ -65,6 +65,7 @@ class StandbyStore:
 
     def __init__(self, store: Store, clock: Callable[[], float], workers: int = 1) -> None:
         self.name = store.name
+        self.lease_seconds = store.lease_seconds
         self.outages = 0
         self.admitted = 0
         self.refused = 0
@@ -240,7 +241,7 @@ class StandbyStore:
             return await self._store.settle(lease, amounts)
         except StoreError:
             if len(self._unsettled) < MOST_UNSETTLED:
-                until = self._clock() + LEASE_SECONDS
+                until = self._clock() + self.lease_seconds
                 self._unsettled[lease] = _Unsettled(amounts, until)
                 self._pay_later()
             raise

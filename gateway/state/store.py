@@ -110,6 +110,8 @@ class Store(Protocol):
     """Counters, reservations and small values, shared by all workers of a machine or more."""
 
     name: str
+    lease_seconds: float
+    """How long a reservation lives without being renewed."""
 
     @property
     def away_since(self) -> float | None:
