@@ -173,7 +173,7 @@ def test_a_cut_before_anything_left_is_an_error_of_its_own(start: Start, books: 
         budget("600 tokens"),
         {"kind": "patterns", "deny": ["x{500}"], "surfaces": ["output"], "action": "block"},
         arrange=books.watch,
-        script=lambda got: stream(events),
+        script=lambda got: Script([SSE_HEAD, *map(chunk, events[:2])], then="hang"),
     )
     reply = bench.post(chat(stream=True, max_tokens=10))
     assert reply.status == 400
