@@ -32,24 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=float, default=4, help="of each run at full load (4)")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="portcullis-traces-") as folder:
-        with contextlib.ExitStack() as stack:
-            place = Place(Path(folder))
-            try:
-                sides = _start(place, stack)
-            except CannotStart as why:
-                print(why, file=sys.stderr)
-                return 2
-            script = load.write_script(place.folder, varied=False)
-            seed = int(time.time())
-            for running, _ in sides:
-                load.run(running.url, script, connections=CONNECTIONS, seconds=2, seed=seed)
-            for _ in range(options.rounds):
-                for running, result in sides:
-                    seed += 2
-                    result.rounds.append(_measure(running, script, options.seconds, seed))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="portcullis-traces-"))
+        place = Place(Path(folder))
+        try:
+            sides = _start(place, stack)
+        except CannotStart as why:
+            print(why, file=sys.stderr)
+            return 2
+        script = load.write_script(place.folder, varied=False)
+        seed = int(time.time())
+        for running, _ in sides:
+            load.run(running.url, script, connections=CONNECTIONS, seconds=2, seed=seed)
+        for _ in range(options.rounds):
+            for running, result in sides:
+                seed += 2
+                result.rounds.append(_measure(running, script, options.seconds, seed))
     results = [result for _, result in sides]
-    print(f"medians of {options.rounds} rounds of {options.seconds:g} s, {CONNECTIONS} connections:")
+    print(f"medians of {options.rounds} rounds of {options.seconds:g} s:")
     print(report.table(results))
     return 1 if any(result.failed for result in results) else 0
 
