@@ -30,7 +30,7 @@ from gateway.config.watch import Watch
 from gateway.crew import Crew
 from gateway.errors import ConfigError
 from gateway.listener_tls import ListenerTls
-from gateway.tls import Pems
+from gateway.tls import Pems, expires
 
 WATCH_INTERVAL = 1.0
 
@@ -249,6 +249,14 @@ class Supervisor:
             "workers": {"wanted": self.crew.wanted, "ready": self.crew.ready},
             "draining": self.draining,
         }
+
+    def certificates(self) -> dict[str, float]:
+        """When each certificate that we show, and the callers' authority, expires; unix seconds."""
+        found = dict(self.tls.status.expires) if self.tls is not None else {}
+        for name, pems in self.loaded.pems.items() if self.loaded is not None else ():
+            if pems.cert:
+                found[f"upstream/{name}"] = expires(pems.cert)
+        return found
 
     def _certificates(self) -> dict[str, Any]:
         if self.tls is None:

@@ -129,7 +129,7 @@ class ListenerTls:
         for part, which in (("cert", "listener"), ("ca", "client_ca")):
             left = status.expires.get(which, now + 2 * _SOON) - now
             if left <= 0:
-                _log.warning("%s has expired: callers will refuse it", self._name(part))
+                _log.warning("%s has expired: nobody trusts it", self._name(part))
             elif left < _SOON:
                 _log.warning("%s expires in %d days", self._name(part), left // _DAY)
         if begins(pems.cert) > now:

@@ -14,14 +14,16 @@ import functools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.config import documents
 from gateway.config.yaml_tree import Mark, Path, read_tree
 from gateway.errors import ConfigError
+from gateway.tls import Pems, TlsError
+from gateway.upstream.way import context_of
 
 SECRET = "secret"
 PRIVATE_KEY = "private-key"
@@ -37,6 +39,19 @@ MOST_FILES = 1000
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{file:([^}]*)\}")
 _UPSTREAM_KEYS = {"ca": CERTIFICATE, "cert": CERTIFICATE, "key": PRIVATE_KEY}
+
+
+class UpstreamFiles(Protocol):
+    """What an upstream of the policy file names."""
+
+    @property
+    def ca(self) -> str | None: ...
+
+    @property
+    def cert(self) -> str | None: ...
+
+    @property
+    def key(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,40 @@ def split(texts: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes
         sort, colon, _ = name.partition(":")
         (attached if colon and sort in SORTS else policy)[name] = text
     return policy, attached
+
+
+def read_pems(
+    upstreams: Mapping[str, UpstreamFiles],
+    files: Mapping[str, bytes],
+    mark: Callable[[Path], Mark],
+) -> tuple[dict[str, Pems], list[tuple[Path, str]]]:
+    """The certificates of each upstream that names some, and what is wrong with them.
+
+    Args:
+        files: what is attached to the policy, by its names.
+        mark: the place of a path in the policy, which relative names start from.
+    """
+    pems: dict[str, Pems] = {}
+    problems: list[tuple[Path, str]] = []
+    for name, upstream in upstreams.items():
+        read: dict[str, bytes] = {}
+        for key, sort in _UPSTREAM_KEYS.items():
+            written = getattr(upstream, key)
+            if written is None:
+                continue
+            place = ("upstreams", name, key)
+            path = documents.path_of(mark(place)[0], written)
+            if f"{sort}:{path}" in files:
+                read[key] = files[f"{sort}:{path}"]
+            else:
+                problems.append((place, f"{path} was not read with the policy"))
+        try:
+            if read:
+                pems[name] = Pems(**read)
+                context_of(pems[name])
+        except TlsError as error:
+            problems.append((("upstreams", name, error.part), f"{error.part}: {error}"))
+    return pems, problems
 
 
 def secret_of(content: bytes) -> str:

@@ -31,6 +31,7 @@ from gateway.config.registries import put_registries, read_registries
 from gateway.config.tools import build_tools, find_tool_warnings
 from gateway.config.yaml_tree import Mark, Path, Tree, read_tree
 from gateway.errors import ConfigError
+from gateway.tls import Pems
 from gateway.upstream.tools import ToolTable
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -49,6 +50,7 @@ class Loaded:
         warnings: lines ready to print, like the problems of a ConfigError.
         text_files: the files as they were read, by name, attached ones included.
         tools: of every upstream.
+        pems: of every upstream that names certificates of its own.
     """
 
     file: PolicyFile
@@ -57,6 +59,7 @@ class Loaded:
     warnings: list[str]
     text_files: dict[str, bytes] = field(repr=False)
     tools: dict[str, ToolTable] = field(default_factory=dict, repr=False)
+    pems: dict[str, Pems] = field(default_factory=dict, repr=False)
 
 
 def load(path: FilePath, variables: Mapping[str, str] | None = None) -> Loaded:
@@ -164,14 +167,17 @@ def load_texts(texts: Mapping[str, bytes], variables: Mapping[str, str]) -> Load
         note(check_names(document), problems)
     read = _documents(file, tree, others, problems) if file is not None else {}
     tools: dict[str, ToolTable] = {}
+    pems: dict[str, Pems] = {}
     if file is not None:
+        pems, found_in_pems = attached.read_pems(file.upstreams, files, tree.mark)
+        note(found_in_pems, problems)
         tools, found_in_tools = build_tools(file, read)
         note(found_in_tools, problems)
     if problems or file is None:
         raise ConfigError(_lines(problems) or _lines([(tree.mark(()), "an empty policy")]))
     note(find_warnings(file) + find_tool_warnings(file, tools), warnings)
     digest = _digest(tree.value, {name: each.value for name, each in read.items()})
-    return Loaded(file, digest, _sources(file, tree), _lines(warnings), dict(texts), tools)
+    return Loaded(file, digest, _sources(file, tree), _lines(warnings), dict(texts), tools, pems)
 
 
 def _documents(

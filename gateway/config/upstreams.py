@@ -14,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from gateway.config.documents import is_path
@@ -23,6 +24,7 @@ from gateway.config.units import CountField, DollarsField, DurationField, shown
 from gateway.dialects.http_tool_path import PathTemplate
 from gateway.dialects.paths import model_of
 from gateway.upstream.tools import METHODS
+from gateway.upstream.way import parse_proxy
 
 Provider = Literal["openai", "anthropic", "gemini", "ollama", "azure_openai", "mcp", "http"]
 
@@ -89,6 +91,12 @@ def _document(value: str) -> str:
     return value
 
 
+def _pem(value: str) -> str:
+    if not is_path(value):
+        raise ValueError(f'expected a PEM file, such as "/run/tls/ca.crt", not {shown(value)}')
+    return value
+
+
 def _some(value: int) -> int:
     if value < 1:
         raise ValueError("expected at least 1")
@@ -140,6 +148,17 @@ PathField = Annotated[
 """A `PathTemplate`, from `/v1/weather/{city}`."""
 
 
+PemFile = Annotated[str, AfterValidator(_pem)]
+"""A file, absolute or beside the policy."""
+
+ProxyField = Annotated[
+    Any,
+    PlainValidator(parse_proxy),
+    WithJsonSchema({"type": "string", "examples": ["http://proxy.internal:3128"]}),
+]
+"""A `Proxy`, from `http://USER:PASSWORD@HOST:PORT`."""
+
+
 class ToolOptions(Strict):
     """A tool of an upstream: what runs it, what a call costs, how it is called.
 
@@ -167,6 +186,19 @@ class Upstream(Strict):
     credential_header: Annotated[str, AfterValidator(_key_header)] | None = None
     tools: tuple[ToolOptions, ...] = Field(default=(), max_length=1000)
     openapi: Annotated[str, AfterValidator(_document)] | None = None
+    ca: PemFile | None = None
+    cert: PemFile | None = None
+    key: PemFile | None = None
+    proxy: ProxyField | None = None
+
+    @model_validator(mode="after")
+    def _tls(self) -> Upstream:
+        named = [key for key in ("ca", "cert", "key") if getattr(self, key) is not None]
+        if named and not self.url.startswith("https:"):
+            raise ValueError(f"{named[0]}: there is no TLS without an https URL")
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together: name both files, or none")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -34,13 +34,14 @@ from gateway.proxy.tool_calls import set_price, take_slot, timeouts_of
 from gateway.state.store import Store
 from gateway.upstream.client import Client, Timeouts
 from gateway.upstream.slots import Slots
+from gateway.upstream.way import Way
 from gateway.verdict import Reason, Verdict
 
 Read = Callable[[int], Awaitable[bytes]]
 Begin = Callable[[Request], Exchange]
 Play = Callable[[Exchange], Awaitable[Reply]]
 Caller = Callable[
-    [str, str, str, Headers, bytes, Timeouts, int], Coroutine[Any, Any, UpstreamReply]
+    [str, Way, str, Headers, bytes, Timeouts, int], Coroutine[Any, Any, UpstreamReply]
 ]
 """As `Client.send`."""
 

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from gateway.config.policy_file import PolicyFile
 from gateway.identity.tenant import KeyRing
 from gateway.policy.pipeline import Pipeline
+from gateway.tls import Pems
 from gateway.upstream.client import Timeouts
 from gateway.upstream.prices import Prices
 from gateway.upstream.router import Router
 from gateway.upstream.tools import NO_TOOLS, ToolTable
+from gateway.upstream.way import Way
 
 _KEY_HEADERS = {
     "anthropic": "x-api-key",
@@ -24,10 +26,10 @@ _KEY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPlan:
-    """Where an upstream is, how it is called, and the tools that it has. `credential` is a
+    """How an upstream is reached and called, and the tools that it has. `credential` is a
     header, or None. `drops_context`: it learns of no trace."""
 
-    base: str
+    way: Way
     credential: tuple[str, str] | None
     timeouts: Timeouts
     tools: ToolTable = NO_TOOLS
@@ -60,8 +62,10 @@ class Live:
     check_host: bool  # the listener is on loopback
 
 
-def upstream_plan(file: PolicyFile, name: str, tools: ToolTable = NO_TOOLS) -> UpstreamPlan:
-    """How an upstream of the policy file is called."""
+def upstream_plan(
+    file: PolicyFile, name: str, tools: ToolTable = NO_TOOLS, pems: Pems | None = None
+) -> UpstreamPlan:
+    """How an upstream of the policy file is called, with these certificates."""
     options = file.upstreams[name]
     credential = None
     if options.credential is not None and options.credential.get_secret_value():
@@ -72,7 +76,7 @@ def upstream_plan(file: PolicyFile, name: str, tools: ToolTable = NO_TOOLS) -> U
     if options.provider == "mcp":  # the router gives its whole path
         base = base[: len(base) - len(urlsplit(base).path)]
     return UpstreamPlan(
-        base,
+        Way(base, options.proxy, pems),
         credential,
         Timeouts(read=options.timeout),
         tools,

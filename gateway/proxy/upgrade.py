@@ -27,6 +27,7 @@ from gateway.proxy.pipe import Pipe
 from gateway.proxy.responses_session import ResponsesSession
 from gateway.proxy.tunnel import PIPE_ENDS
 from gateway.upstream.client import Client, Timeouts
+from gateway.upstream.way import Way
 from gateway.verdict import Action, Reason
 from gateway.websocket import accept, without_handshake
 
@@ -99,7 +100,7 @@ class Upgrades:
     async def _switch(
         self,
         method: str,
-        base: str,
+        way: Way,
         target: str,
         headers: Headers,
         body: bytes,
@@ -107,7 +108,7 @@ class Upgrades:
         max_answer: int,
     ) -> UpstreamReply:
         """As `Client.send`: the caller's own handshake goes to upstream as it is."""
-        return await self._client.switch(base, target, headers, _ASKED, timeouts, max_answer)
+        return await self._client.switch(way, target, headers, _ASKED, timeouts, max_answer)
 
     def _tunnel(self, exchange: Exchange, told: Headers, far: Duplex) -> Reply:
         exchange.status = 101

@@ -317,7 +317,7 @@ def _where(exchange: Exchange) -> tuple[str, int]:
     if target.dialect == "tunnel":
         return getattr(call, "host", ""), getattr(call, "port", 0)
     plan = exchange.snapshot.upstreams.get(target.upstream) if exchange.snapshot else None
-    return _address(plan.base) if plan is not None else ("", 0)
+    return _address(plan.way.base) if plan is not None else ("", 0)
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
+from gateway.tls import client_context
 from gateway.upstream.connection import BrokenError, Connection, Incoming
+from gateway.upstream.knock import connect_through
+from gateway.upstream.way import Way, context_of
 from gateway.verdict import Reason
 
 KEEP_IDLE = 30.0
@@ -24,6 +27,9 @@ KEEP_IDLE = 30.0
 
 MAX_IDLE = 256
 """Idle connections kept to one upstream."""
+
+
+_OTHER_NAME = (62, 64)  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +44,34 @@ class Timeouts:
 class _Origin:
     host: str
     port: int
-    tls: bool
     authority: str  # the Host header
-    prefix: str  # the base URL's path
+    prefix: str  # the base URL's path, behind its origin where a proxy forwards the request
+    extra: str = ""  # header lines for the proxy
 
 
 class _Pool:
-    """Connections to one origin; the one used last is used first."""
+    """Connections of one way; the one used last is used first.
 
-    def __init__(self, origin: _Origin, context: ssl.SSLContext | None) -> None:
-        self.origin = origin
+    An https upstream behind a proxy is reached by CONNECT. A plain one gets its requests forwarded
+    (RFC 9112, 3.2.2), except one that asks for another protocol: for that, too, there is CONNECT.
+    """
+
+    def __init__(self, way: Way, context: ssl.SSLContext | None) -> None:
+        parts = urlsplit(way.base)
+        host, prefix = parts.hostname or "", parts.path.rstrip("/")
+        port = parts.port or (443 if context is not None else 80)
+        self.switching = self.origin = _Origin(host, port, parts.netloc, prefix)
+        self._proxy = way.proxy
+        self._forwards = way.proxy is not None and context is None
+        if way.proxy is not None and self._forwards:
+            asked = way.proxy.authorization
+            extra = f"Proxy-Authorization: {asked}\r\n" if asked else ""
+            prefix = f"http://{parts.netloc}{prefix}"
+            self.origin = _Origin(way.proxy.host, way.proxy.port, parts.netloc, prefix, extra)
         self._context = context
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
+        self._retired = False
 
     def kept(self) -> Connection | None:
         """A connection that was used before, if one is idle."""
@@ -63,25 +84,42 @@ class _Pool:
             connection.abort()
         return None
 
-    async def connect(self, timeout: float) -> Connection:
-        """A fresh connection. Raises OSError or BrokenError."""
-        loop = asyncio.get_running_loop()
-        origin = self.origin
+    async def connect(self, timeout: float, *, switching: bool = False) -> Connection:
+        """A fresh connection; `switching`: for a request that asks for another protocol. Raises
+        OSError or BrokenError."""
         try:
             async with asyncio.timeout(timeout):
-                _, made = await loop.create_connection(
-                    lambda: Connection(self._give_back),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context,
-                    server_hostname=origin.host if origin.tls else None,
-                )
+                made = await self._connect(self.switching if switching else self.origin, switching)
         except TimeoutError:  # it is away, not slow: nothing can have been done
             raise BrokenError(f"no connection in {timeout:g} s", begun=False) from None
         self._all.add(made)
         return made
 
+    async def _connect(self, origin: _Origin, switching: bool) -> Connection:
+        if self._proxy is not None and (switching or not self._forwards):
+            return await connect_through(
+                self._proxy, origin.host, origin.port, self._make, self._context
+            )
+        _, made = await asyncio.get_running_loop().create_connection(
+            self._make,
+            origin.host,
+            origin.port,
+            ssl=self._context,
+            server_hostname=origin.host if self._context is not None else None,
+        )
+        return made
+
+    def _make(self) -> Connection:
+        return Connection(self._give_back)
+
+    def retire(self) -> None:
+        """Keep no connection any more; those that carry a call end with it."""
+        self._retired = True
+        while self._idle:
+            self._idle.pop().abort()
+
     def _give_back(self, connection: Connection, reusable: bool) -> None:
+        reusable = reusable and not self._retired
         if reusable and not connection.closed and len(self._idle) < MAX_IDLE:
             self._idle.append(connection)
         elif not connection.closed:
@@ -104,13 +142,18 @@ class Client:
 
     def __init__(self, sent_again: Callable[[Headers], None] | None = None) -> None:
         self._sent_again = sent_again
-        self._pools: dict[str, _Pool] = {}
+        self._pools: dict[Way, _Pool] = {}
         self._context: ssl.SSLContext | None = None
 
     async def open(self) -> None:
         """Load the system's certificates, once."""
-        self._context = ssl.create_default_context()
-        self._context.set_alpn_protocols(["http/1.1"])
+        self._context = client_context()
+
+    def keep(self, ways: Iterable[Way]) -> None:
+        """Close what is idle on any other way: no policy names it any more."""
+        kept = set(ways)
+        for way in [way for way in self._pools if way not in kept]:
+            self._pools.pop(way).retire()
 
     async def close(self) -> None:
         for pool in self._pools.values():
@@ -120,7 +163,7 @@ class Client:
     async def send(
         self,
         method: str,
-        base: str,
+        way: Way,
         target: str,
         headers: Headers,
         body: bytes,
@@ -133,13 +176,13 @@ class Client:
         replaced by a fresh one, once, if the method is safe: then nothing can have been done.
 
         Args:
-            base: the upstream's URL without a trailing slash; `target` is put behind it as it is.
+            way: how the upstream is reached; `target` is put behind its URL as it is.
             max_answer: bytes that `read()` takes at most.
 
         Raises:
             UpstreamError: 502 where it cannot be reached, 504 where it does not answer in time.
         """
-        pool = self._pool(base)
+        pool = self._pool(way)
         data = _encode(method, pool.origin, target, headers, body)
         try:
             kept = pool.kept()
@@ -170,7 +213,7 @@ class Client:
 
     async def switch(
         self,
-        base: str,
+        way: Way,
         target: str,
         headers: Headers,
         upgrade: Headers,
@@ -188,11 +231,11 @@ class Client:
         Raises:
             UpstreamError: as `send`.
         """
-        pool = self._pool(base)
+        pool = self._pool(way)
         asked = Headers([*headers.items, *upgrade.items])
-        data = _encode("GET", pool.origin, target, asked, b"")
+        data = _encode("GET", pool.switching, target, asked, b"")
         try:
-            connection = await pool.connect(timeouts.connect)
+            connection = await pool.connect(timeouts.connect, switching=True)
             answer = connection.request(data, no_body=False, timeout=timeouts.read, may_switch=True)
             await answer.head()
         except (OSError, BrokenError) as error:
@@ -207,21 +250,21 @@ class Client:
             be_patient=answer.be_patient,
         )
 
-    def _pool(self, base: str) -> _Pool:
-        pool = self._pools.get(base)
+    def _pool(self, way: Way) -> _Pool:
+        pool = self._pools.get(way)
         if pool is None:
-            parts = urlsplit(base)
-            tls = parts.scheme == "https"
-            host = parts.hostname or ""
-            port = parts.port or (443 if tls else 80)
-            origin = _Origin(host, port, tls, parts.netloc, parts.path.rstrip("/"))
-            pool = self._pools[base] = _Pool(origin, self._context if tls else None)
+            context = None
+            if way.base.startswith("https:"):
+                context = self._context if way.pems is None else context_of(way.pems)
+            pool = self._pools[way] = _Pool(way, context)
         return pool
 
 
 def _encode(method: str, origin: _Origin, target: str, headers: Headers, body: bytes) -> bytes:
     """The request's bytes. The caller's headers keep their order and spelling."""
     lines = [f"{method} {origin.prefix}{target} HTTP/1.1\r\nHost: {origin.authority}\r\n"]
+    if origin.extra:
+        lines.append(origin.extra)
     lines += [f"{name}: {value}\r\n" for name, value in headers.items]
     if body or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body)}\r\n")
@@ -263,6 +306,9 @@ def _upstream_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
             status=504,
         )
     why = str(error) if isinstance(error, BrokenError) else type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        named = error.verify_code in _OTHER_NAME
+        why = f"its certificate is {'for another name' if named else 'not trusted'}"
     return UpstreamError(
         Reason.UPSTREAM_UNREACHABLE, f"The provider could not be reached or broke off ({why})."
     )

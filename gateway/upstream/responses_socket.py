@@ -19,6 +19,7 @@ from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
 from gateway.telemetry.trace_context import FIELDS
 from gateway.upstream.client import Client, Timeouts
+from gateway.upstream.way import Way
 from gateway.verdict import Reason
 from gateway.websocket import ClosedError, Handshake, WebSocket
 
@@ -49,7 +50,7 @@ class ResponsesSocket:
     async def send(
         self,
         method: str,
-        base: str,
+        way: Way,
         target: str,
         headers: Headers,
         body: bytes,
@@ -65,11 +66,11 @@ class ResponsesSocket:
         await self._stop_watching()
         # A trace's context differs from call to call; the connection bears that of its first.
         said = [pair for pair in headers if pair[0].lower() not in FIELDS]
-        made_for = (base, target, *said)
+        made_for = (way, target, *said)
         if self._socket is not None and (not self._socket.open or made_for != self._made_for):
             self.abort()
         if self._socket is None:
-            refused = await self._connect(base, target, headers, timeouts, max_answer)
+            refused = await self._connect(way, target, headers, timeouts, max_answer)
             if refused is not None:
                 return refused
             self._made_for = made_for
@@ -118,12 +119,12 @@ class ResponsesSocket:
             socket.abort()
 
     async def _connect(
-        self, base: str, target: str, headers: Headers, timeouts: Timeouts, max_answer: int
+        self, way: Way, target: str, headers: Headers, timeouts: Timeouts, max_answer: int
     ) -> UpstreamReply | None:
         """Open the connection; the provider's answer where it does not want one."""
         handshake = Handshake()
         reply = await self._client.switch(
-            base, target, headers, handshake.headers, timeouts, max_answer
+            way, target, headers, handshake.headers, timeouts, max_answer
         )
         if reply.duplex is None:
             if reply.status >= 400:

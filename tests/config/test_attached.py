@@ -13,6 +13,8 @@ from gateway.config import attached
 from gateway.config.load import load, load_sources, load_texts, read_sources
 from gateway.config.versions import Versions, fingerprint
 from gateway.errors import ConfigError
+from gateway.tls import Pems
+from tests.certificates import Authority
 
 POLICY = """\
 version: 1
@@ -160,3 +162,27 @@ def test_each_file_is_read_once_and_under_its_sort(tmp_path: Path) -> None:
         f"private-key:{tmp_path}/c",
     }
     assert {each.mark for each in found} == {(f"{tmp_path}/p.yaml", 3)}
+
+
+def test_certificates_of_an_upstream_are_read_and_checked(policy: Path) -> None:
+    ours, folder = Authority(), policy.parent
+    cert, key = ours.issue().write(folder)
+    (folder / "ca.crt").write_bytes(ours.pem)
+    tls = 'example", ca: ca.crt, cert: tls.crt, key: tls.key, credential'
+    policy.write_text(POLICY.replace('example", credential', tls))
+    loaded = load(policy, {})
+    assert loaded.pems == {"notes": Pems(ours.pem, cert.read_bytes(), key.read_bytes())}
+    assert load_texts(loaded.text_files, {}).pems == loaded.pems
+    key.write_bytes(ours.issue().key)
+    assert problem(policy) == f"{policy}:3: key: it does not belong to the certificate"
+    key.write_bytes(b"")
+    assert problem(policy) == f"{policy}:3: {key} cannot be used: it is empty"
+    key.chmod(0o644)
+    key.write_bytes(cert.read_bytes())
+    assert problem(policy) == f"{policy}:3: key: there is no private key in PEM form in it"
+
+
+def test_certificates_that_were_not_read_with_the_policy_are_told() -> None:
+    text = POLICY.replace('"${file:secrets/key}"', "none, ca: /run/ca.crt")
+    with pytest.raises(ConfigError, match=r"/run/ca\.crt was not read"):
+        load_texts({"p.yaml": text.encode()}, {})

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config.upstreams import Provider, Upstream, parse_methods, parse_path, parse_url
+from gateway.upstream.way import Proxy
 
 
 @pytest.mark.parametrize("provider", get_args(Provider))
@@ -104,3 +105,26 @@ def test_a_deployment_stands_in_the_callers_path_not_in_the_url(path: str) -> No
         Upstream(provider="azure_openai", url=f"https://res.openai.azure.com{path}")
     assert Upstream(provider="azure_openai", url="https://res.openai.azure.com/").url
     assert Upstream(provider="openai", url=f"https://example.org{path}").url
+
+
+def test_certificates_and_a_proxy_are_named() -> None:
+    made = upstream(ca="tls/ca.crt", cert="/run/tls.crt", key="/run/tls.key", proxy="http://p:3128")
+    assert (made.ca, made.cert, made.key) == ("tls/ca.crt", "/run/tls.crt", "/run/tls.key")
+    assert made.proxy == Proxy("p", 3128)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"url": "http://x", "ca": "ca.crt"}, "ca: there is no TLS without an https URL"),
+        ({"cert": "a"}, "cert and key go together"),
+        ({"key": "a"}, "cert and key go together"),
+        ({"ca": "${file:ca}"}, "expected a PEM file"),
+        ({"ca": ""}, "expected a PEM file"),
+        ({"proxy": "http://p"}, "with its port"),
+        ({"no_proxy": "x"}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_a_way_to_an_upstream_is_refused(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        upstream(**keys)

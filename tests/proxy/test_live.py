@@ -37,7 +37,7 @@ def test_without_a_credential_the_callers_own_passes(credential: str | None) -> 
 
 
 def test_paths_are_put_behind_the_url_as_they_are() -> None:
-    assert upstream_plan(policy(), "u").base == "https://up.test/base"
+    assert upstream_plan(policy(), "u").way.base == "https://up.test/base"
 
 
 def test_the_timeout_is_for_silence() -> None:
@@ -68,5 +68,6 @@ def test_a_tools_key_stands_where_the_operator_says(
 
 def test_of_an_mcp_server_the_router_gives_the_whole_path() -> None:
     plan = upstream_plan(policy(provider="mcp", url="https://up.test:8443/a/mcp/"), "u")
-    assert plan.base == "https://up.test:8443"
-    assert upstream_plan(policy(provider="mcp", url="http://up.test"), "u").base == "http://up.test"
+    assert plan.way.base == "https://up.test:8443"
+    plan = upstream_plan(policy(provider="mcp", url="http://up.test"), "u")
+    assert plan.way.base == "http://up.test"

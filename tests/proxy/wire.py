@@ -222,9 +222,10 @@ def stream(
 
 @dataclass
 class Upstream:
-    """A server on a free port of 127.0.0.1, a thread a connection. Use as a context manager.
+    """A server on a free port of loopback, a thread a connection. Use as a context manager.
 
     Attributes:
+        tls: its certificate, where it speaks TLS.
         got: the requests, in order.
         hung_up: set when the other side ended a connection whose answer was not complete.
         connections: how many were accepted.
@@ -234,10 +235,12 @@ class Upstream:
     got: list[Message] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
     connections: int = 0
+    tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
     _sockets: list[socket.socket] = field(default_factory=list)
 
     def __enter__(self) -> Upstream:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener = socket.create_server((self.host, 0), backlog=256)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -247,7 +250,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     def go_away(self) -> None:
         """Take no more connections, and end those there are. May be called more than once."""
@@ -266,8 +269,11 @@ class Upstream:
                 threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        reader = Reader(sock)
         with contextlib.suppress(OSError, ConnectionError):
+            if self.tls is not None:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+                self._sockets.append(sock)
+            reader = Reader(sock)
             while message := reader.head():
                 message.body = reader.body(message, reply=False)
                 self.got.append(message)

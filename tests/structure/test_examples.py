@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from gateway.config import attached
 from gateway.config.load import load_texts
 from gateway.policy.compile import compile_policy
 from gateway.testing import make_workshop
+from tests.certificates import Authority
 from tests.structure.house import Block, blocks, pages
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
@@ -20,7 +22,15 @@ tenants: {the-rest: {policies: [the-rest]}}
 policies: {the-rest: {rules: []}}
 default_tenant: the-rest
 """
-ENVIRONMENT = {"OPENAI_API_KEY": "sk-fake", "ANTHROPIC_API_KEY": "sk-fake"}
+SHOWN = Authority().issue()
+FILES = {"secret": b"fake", "certificate": SHOWN.cert, "private-key": SHOWN.key}
+ENVIRONMENT = {
+    "OPENAI_API_KEY": "sk-fake",
+    "ANTHROPIC_API_KEY": "sk-fake",
+    "OPS_WEBHOOK": "https://hooks.example.com/notices",
+    "OPS_WEBHOOK_SECRET": "a secret of many letters",
+    "SLACK_WEBHOOK": "https://hooks.slack.com/services/T0/B0/fake",
+}
 
 
 def written_in(*languages: str) -> list[Block]:
@@ -37,6 +47,7 @@ def test_a_policy_that_is_shown_loads(block: Block) -> None:
     texts = {"block": block.text.encode()}
     if not block.text.startswith("version:"):
         texts["rest"] = REST
+    texts |= {each.name: FILES[each.sort] for each in attached.references(texts)}
     compile_policy(load_texts(texts, ENVIRONMENT), make_workshop())
 
 

@@ -49,9 +49,9 @@ PLACES = (
     *STATIONS,
     *(f"gateway.{name}" for name in ("dialects", "detectors")),
     *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors", "keyed")),
-    *(f"gateway.{name}" for name in ("duplex", "websocket")),
+    *(f"gateway.{name}" for name in ("duplex", "tls", "websocket")),
 )
-SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control")
+SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control", "gateway.listener_tls")
 
 PURE_SOURCES = [source for source in sources() if within(source.module, *PURE)]
 
@@ -152,7 +152,7 @@ def test_nobody_imports_the_wiring_but_the_command_line() -> None:
 
 def test_the_supervisor_knows_no_station() -> None:
     """It only starts, reloads and stops workers, so a fault in a station cannot take it down."""
-    allowed = (*SUPERVISOR, "gateway.config", "gateway.errors")
+    allowed = (*SUPERVISOR, "gateway.config", "gateway.errors", "gateway.tls")
     for source in sources():
         if within(source.module, *SUPERVISOR):
             ours = {name for name in imports(source) if within(name, "gateway")} - {"gateway"}

@@ -14,6 +14,7 @@ from gateway.telemetry.spans import MOST_EVENTS, name_of, spans_of
 from gateway.telemetry.trace_context import Parent
 from gateway.telemetry.tracing import Trace, Tracing
 from gateway.testing import make_call, make_exchange
+from gateway.upstream.way import Way
 from gateway.verdict import Action, Reason, RuleRef, Verdict
 
 CONTENT = "content-that-nobody-may-read"
@@ -43,7 +44,7 @@ def ended(outcome: str = "answered", status: int = 200) -> Exchange:
     """An exchange that spent a millisecond in each station, and was sent."""
     exchange = make_exchange(make_call([("user", CONTENT)]), now=float(STARTED))
     exchange.request.target = f"/v1/chat/completions?key={CONTENT}"
-    plan = SimpleNamespace(base="https://api.example.com/v1")
+    plan = SimpleNamespace(way=Way("https://api.example.com/v1"))
     exchange.snapshot = SimpleNamespace(digest="sha256:1", upstreams={"openai": plan})
     exchange.outcome, exchange.status = outcome, status
     exchange.sent, exchange.upstream_status = True, status

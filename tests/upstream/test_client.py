@@ -14,10 +14,14 @@ import pytest
 
 from gateway.errors import UpstreamError
 from gateway.message import Headers, UpstreamReply
+from gateway.tls import Pems, server_context
 from gateway.upstream.client import Client, Timeouts
 from gateway.upstream.connection import HIGH_WATER
+from gateway.upstream.way import Way, parse_proxy
 from gateway.verdict import Reason
+from tests.certificates import Authority
 from tests.proxy.wire import Message, Script, Upstream, answer, stream
+from tests.upstream.outgoing_proxy import OutgoingProxy
 
 QUICK = Timeouts(connect=5.0, read=0.05)
 PATIENT = Timeouts(connect=5.0, read=20.0)
@@ -42,7 +46,8 @@ async def send(
     timeouts: Timeouts = PATIENT,
     limit: int = 1_000_000,
 ) -> UpstreamReply:
-    return await client.send(method, base, target, Headers(headers or []), body, timeouts, limit)
+    way = Way(base)
+    return await client.send(method, way, target, Headers(headers or []), body, timeouts, limit)
 
 
 async def ask(client: Client, base: str, method: str = "POST", body: bytes = b"") -> bytes:
@@ -216,6 +221,22 @@ async def test_a_kept_connection_that_dies_is_replaced_where_nothing_can_have_be
         assert len(upstream.got) == 5
 
 
+async def test_a_request_that_goes_out_again_may_say_so_in_its_headers() -> None:
+    dying = Script([], then="reset")
+
+    def script(got: Message) -> Script:
+        return dying if len(upstream.got) == 2 else answer(b"hi")
+
+    client = Client(lambda headers: headers.set("x-try", "2"))
+    await client.open()
+    with Upstream(script) as upstream:
+        for _ in range(2):
+            reply = await send(client, upstream.url, "GET", headers=[("x-try", "1")])
+            await reply.read()
+        assert [got.get("x-try") for got in upstream.got] == ["1", "1", "2"]
+        await client.close()
+
+
 async def test_an_answer_given_up_ends_its_connection(client: Client) -> None:
     script = stream([b"one"], then="hang")
     with Upstream(lambda got: script) as upstream:
@@ -386,7 +407,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_502(client: Client, se
     with pytest.raises(UpstreamError) as caught:
         await ask(client, secure, "GET")
     assert caught.value.status == 502
-    assert "CertVerification" in caught.value.message
+    assert "its certificate is not trusted" in caught.value.message
 
 
 async def test_tls_is_spoken_to_who_is_trusted(
@@ -405,7 +426,7 @@ ASKED = Headers([("Upgrade", "x"), ("Connection", "Upgrade")])
 
 
 async def switch(client: Client, base: str, timeouts: Timeouts = PATIENT) -> UpstreamReply:
-    return await client.switch(base, "/ws", Headers([("A", "b")]), ASKED, timeouts, 1_000_000)
+    return await client.switch(Way(base), "/ws", Headers([("A", "b")]), ASKED, timeouts, 1_000_000)
 
 
 async def test_a_switched_connection_is_a_duplex_and_loses_nothing(client: Client) -> None:
@@ -445,3 +466,93 @@ async def test_a_switch_without_a_name_and_silence_are_errors(client: Client) ->
         with pytest.raises(UpstreamError) as caught:
             await switch(client, upstream.url, QUICK)
         assert caught.value.reason is Reason.UPSTREAM_TIMEOUT
+
+
+# --- ways: certificates and proxies ---
+
+OURS = Authority()
+GATEWAY = OURS.issue("gateway")
+SERVER = server_context(Pems(ca=OURS.pem, cert=GATEWAY.cert, key=GATEWAY.key))  # wants one, too
+KNOWN = Pems(OURS.pem, GATEWAY.cert, GATEWAY.key)
+
+
+async def get(client: Client, way: Way) -> bytes:
+    reply = await client.send("GET", way, "/v1/x", Headers(), b"", PATIENT, 1_000_000)
+    return await reply.read()
+
+
+async def test_an_authority_and_a_certificate_of_its_own(client: Client) -> None:
+    with Upstream(lambda got: answer(b"hi"), tls=SERVER) as upstream:
+        assert await get(client, Way(upstream.url, pems=KNOWN)) == b"hi"
+        with pytest.raises(UpstreamError, match="not trusted"):
+            await get(client, Way(upstream.url, pems=Pems(ca=Authority().pem)))
+        with pytest.raises(UpstreamError):
+            await get(client, Way(upstream.url, pems=Pems(ca=OURS.pem)))  # shows no certificate
+
+
+async def test_a_certificate_for_another_name_is_told(client: Client) -> None:
+    with (
+        Upstream(lambda got: answer(b"hi"), host="127.0.0.2", tls=SERVER) as upstream,
+        pytest.raises(UpstreamError, match="for another name"),
+    ):
+        await get(client, Way(upstream.url, pems=KNOWN))
+
+
+async def test_a_tls_upstream_behind_a_proxy_is_reached_by_connect(client: Client) -> None:
+    with Upstream(lambda got: answer(b"hi"), tls=SERVER) as upstream, OutgoingProxy("u:p") as proxy:
+        way = Way(upstream.url, parse_proxy(proxy.url), KNOWN)
+        assert await get(client, way) == b"hi"
+        assert await get(client, way) == b"hi"  # on the same connection
+        assert [asked.line for asked in proxy.asked] == [
+            f"CONNECT 127.0.0.1:{upstream.port} HTTP/1.1"
+        ]
+        assert ["proxy-authorization" in got for got in upstream.got] == [False, False]
+
+
+async def test_a_plain_upstream_behind_a_proxy_has_its_requests_forwarded(client: Client) -> None:
+    with Upstream(lambda got: answer(b"hi")) as upstream, OutgoingProxy("u:p") as proxy:
+        way = Way(f"{upstream.url}/base", parse_proxy(proxy.url))
+        assert await get(client, way) == b"hi"
+        (asked,) = proxy.asked
+        assert asked.line == f"GET {upstream.url}/base/v1/x HTTP/1.1"
+        (got,) = upstream.got
+        assert (got.target, got.get("host")) == ("/base/v1/x", f"127.0.0.1:{upstream.port}")
+
+
+async def test_a_switch_goes_through_a_proxy_by_connect(client: Client) -> None:
+    with Upstream(lambda got: Script([SWITCHED + b"early"])) as upstream, OutgoingProxy() as proxy:
+        way = Way(upstream.url, parse_proxy(proxy.url))
+        reply = await client.switch(way, "/ws", Headers(), ASKED, PATIENT, 1_000_000)
+        assert reply.duplex is not None
+        assert await reply.duplex.read() == b"early"
+        reply.duplex.abort()
+        assert proxy.asked[0].line.startswith("CONNECT ")
+        assert upstream.got[0].target == "/ws"
+
+
+async def test_a_proxy_that_refuses_is_a_502_and_one_that_is_silent_too(client: Client) -> None:
+    with OutgoingProxy("u:p") as proxy:
+        bare = parse_proxy(proxy.url.replace("u:p@", ""))
+        with pytest.raises(UpstreamError, match="answered 407, it wants credentials") as caught:
+            await get(client, Way("https://up.test", bare))
+        assert caught.value.status == 502
+    with Upstream(lambda got: Script([], "hang")) as silent:
+        way = Way("https://up.test", parse_proxy(silent.url))
+        with pytest.raises(UpstreamError, match="no connection in") as caught:
+            await client.send("GET", way, "/", Headers(), b"", Timeouts(connect=0.05), 1_000_000)
+        assert caught.value.status == 502
+
+
+async def test_connections_of_a_way_that_no_policy_names_are_closed(client: Client) -> None:
+    with Upstream(lambda got: answer(b"hi")) as upstream:
+        one, other = Way(upstream.url), Way(f"{upstream.url}/other")
+        for way in (one, other, one):
+            await get(client, way)
+        assert upstream.connections == 2
+        running = await client.send("GET", other, "/x", Headers(), b"", PATIENT, 1_000_000)
+        client.keep([one])
+        assert await running.read() == b"hi"  # what runs goes on
+        await get(client, one)
+        assert upstream.connections == 2
+        await get(client, other)
+        assert upstream.connections == 3

@@ -18,6 +18,7 @@ from gateway.message import Headers, UpstreamReply
 from gateway.testing.answers import Say
 from gateway.upstream.client import Client, Timeouts
 from gateway.upstream.responses_socket import ResponsesSocket
+from gateway.upstream.way import Way
 from gateway.verdict import Reason
 from tests.proxy.far import make_certificate
 from tests.proxy.socket_provider import Close, SocketProvider, Step, Wait, events
@@ -43,7 +44,7 @@ class Bench:
     ) -> UpstreamReply:
         return await self.socket.send(
             "POST",
-            self.url,
+            Way(self.url),
             "/v1/responses",
             headers or Headers(),
             message,
@@ -107,6 +108,16 @@ def test_other_headers_need_another_connection() -> None:
     with SocketProvider() as provider:
         play(provider.url, scene)
         assert [asked.headers["authorization"] for asked in provider.asked] == ["one", "two"]
+
+
+def test_a_trace_that_differs_from_call_to_call_needs_no_other_connection() -> None:
+    async def scene(bench: Bench) -> None:
+        for number in range(3):
+            await kinds(await bench.ask(Headers([("Traceparent", f"00-{number}")])))
+
+    with SocketProvider() as provider:
+        play(provider.url, scene)
+        assert [asked.headers["traceparent"] for asked in provider.asked] == ["00-0"]
 
 
 def test_a_response_that_is_not_wanted_any_more_costs_the_connection() -> None:
