@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gateway.message import Headers
-from gateway.proxy.headers import CREDENTIALS, HOP_BY_HOP, readable_only, to_caller, to_upstream
+from gateway.proxy.headers import (
+    CREDENTIALS,
+    HOP_BY_HOP,
+    drop_context,
+    readable_only,
+    to_caller,
+    to_upstream,
+)
 
 
 def up(*items: tuple[str, str], credential: tuple[str, str] | None = None) -> list[tuple[str, str]]:
@@ -101,3 +108,10 @@ def test_who_asks_for_no_encoding_is_not_given_one() -> None:
 def test_a_credential_in_a_header_of_its_own_is_the_only_one_there() -> None:
     items = [("X-Tool-Key", "callers"), ("Authorization", "Bearer x"), ("x-tool-key", "again")]
     assert up(*items, credential=("x-tool-key", "own")) == [("x-tool-key", "own")]
+
+
+def test_a_trace_that_is_not_passed_on_leaves_nothing_of_itself() -> None:
+    headers = Headers([("Traceparent", "00-1"), ("tracestate", "a"), ("Baggage", "b"), ("x", "y")])
+    drop_context(headers)
+    drop_context(headers)
+    assert headers.items == [("x", "y")]

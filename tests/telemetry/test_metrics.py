@@ -41,6 +41,7 @@ def full():
     """A worker in which every family has a series."""
     metrics = Metrics()
     metrics.watch_audit(Audit())
+    metrics.watch_spans(SimpleNamespace(sent=5, failed=2, dropped=1))
     metrics.watch_cache(Cache())
     metrics.watch_running({"x": 1})
     for family in metrics.families.all.values():
@@ -120,6 +121,7 @@ def test_workers_are_one_scrape():
     assert values(text, "portcullis_scan_cache_hits_total") == {(): 14}
     assert values(text, "portcullis_scan_cache_bytes") == {(): 20}
     assert values(text, "portcullis_audit_lost_total") == {(): 6}
+    assert values(text, "portcullis_trace_spans_total")[("outcome", "dropped"),] == 2
 
 
 def test_supervisor_adds_what_it_knows_itself():
