@@ -6,41 +6,17 @@ on whatever the packaged table says.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import StringConstraints, model_validator
 
 from gateway.config.rule_options import Strict
-from gateway.config.units import CountField, DollarsField, shown
+from gateway.config.units import CountField, DollarsField, TimesField
 
 PricedModel = Annotated[str, StringConstraints(pattern=r"^[^*]{1,120}\*?$")]
 """A model's name, or the start of names with a `*` at its end."""
-
-_TIMES = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,6})?) ?%")
-
-
-def parse_times(value: object) -> Fraction:
-    """`170%` -> 17/10, exactly."""
-    found = _TIMES.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(
-            f'expected a percentage of the usual price, such as "170%", not {shown(value)}'
-        )
-    return Fraction(found[1]) / 100
-
-
-TimesField = Annotated[
-    Fraction,
-    PlainValidator(parse_times),
-    WithJsonSchema(
-        {"type": "string", "pattern": f"^{_TIMES.pattern}$", "examples": ["170%", "50%"]}
-    ),
-]
-"""A share of the usual price, from `170%`."""
-
 
 class Above(Strict):
     """With more input tokens than this, the whole request costs so much of the usual rates."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -34,6 +35,7 @@ _SPAN = re.compile(rf"({_NUMBER}) ?(ms|s|sec|min|m|h|d)")
 _DURATION = re.compile(rf"(?:{_NUMBER} ?(?:ms|s|sec|min|m|h|d) ?)+")
 _BYTES = re.compile(rf"({_NUMBER}) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)")
 _PERCENT = re.compile(rf"({_NUMBER}) ?%")
+_TIMES = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,6})?) ?%")
 
 _VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"  # ${NAME}: an editor cannot know what it stands for
 
@@ -193,6 +195,15 @@ def parse_percent(value: object) -> float:
     return float(Decimal(found[1]) / 100)
 
 
+def parse_times(value: object) -> Fraction:
+    """`170%` -> 17/10, exactly: a share of the usual price, which may be more than all of it."""
+    expected = 'expected a percentage of the usual price, such as "170%"'
+    found = _TIMES.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"{expected}, not {shown(value)}")
+    return Fraction(found[1]) / 100
+
+
 def _whole(number: Decimal, value: object, expected: str) -> int:
     if number != number.to_integral_value() or number > LARGEST:
         raise ValueError(f"{expected}; {shown(value)} cannot be counted exactly")
@@ -290,3 +301,10 @@ PercentField = Annotated[
     WithJsonSchema(_schema(_PERCENT.pattern, "a share", "50%")),
 ]
 """A share from 0 to 1, from `50%`."""
+
+TimesField = Annotated[
+    Fraction,
+    PlainValidator(parse_times),
+    WithJsonSchema(_schema(_TIMES.pattern, "a share of the usual price", "170%", "50%")),
+]
+"""A share of the usual price, from `170%`."""

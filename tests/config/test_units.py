@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -185,3 +186,17 @@ def test_whatever_is_written_gives_a_value_or_a_value_error(value, parse) -> Non
         return
     number = getattr(found, "value", getattr(found, "amount", found))
     assert 0 <= number <= units.LARGEST
+
+
+@pytest.mark.parametrize(
+    ("written", "times"),
+    [("170%", Fraction(17, 10)), ("50 %", Fraction(1, 2)), ("166.6666%", Fraction(1666666, 10**6))],
+)
+def test_shares_are_exact(written: str, times: Fraction) -> None:
+    assert units.parse_times(written) == times
+
+
+@pytest.mark.parametrize("written", ["170", 1.7, "-5%", "", None, "1e3%"])
+def test_what_is_no_share_says_what_was_expected(written: object) -> None:
+    with pytest.raises(ValueError, match='such as "170%"'):
+        units.parse_times(written)
