@@ -193,7 +193,7 @@ class Declared:
         )
         self.warnings = self._counter(
             "portcullis_budget_warnings_total",
-            "Calls that found a budget beyond a warning level.",
+            "Warning levels that budgets have reached, each once a scope and window.",
             "policy",
             "rule",
         )
