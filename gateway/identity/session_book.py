@@ -9,7 +9,9 @@ Rules of this file:
   session therefore never ends early, and at most that much late.
 - Elsewhere nothing depends on it, and no call waits for the store.
 - The book is bounded. Who is forgotten is found again in the store.
-- A store that does not answer is counted in `failures`; the session then goes by its name alone.
+- A store that does not answer is counted in `failures`. A session that is met meanwhile begins
+  here, and is told to the store as it began when that is back; the store's own, if it knows one,
+  wins then.
 """
 
 from __future__ import annotations
@@ -157,9 +159,12 @@ class SessionBook:
                 fresh = await self._open(name, now, settings)
             except StoreError:
                 self.failures += 1
-                return Entry(name, name, now, now)  # not kept: asked again by the next call
+                start = self._began_here(name, now, settings)
+                fresh = Entry(name, self._epoch_key(name, start), start, now)
             entry = self._entries.get(name)
             if entry is not None and entry.key == fresh.key:
+                entry.stored = max(entry.stored, fresh.stored)
+                entry.last = max(entry.last, now)
                 return entry  # another call of this worker was first
         else:
             again = name in self._entries
@@ -172,7 +177,8 @@ class SessionBook:
 
     async def _open(self, name: str, now: float, settings: Sessions) -> Entry:
         """Ask the store for a session, and begin it there if there is none or it has ended."""
-        mine = Entry(name, self._epoch_key(name, now), now, now, stored=now)
+        start = self._began_here(name, now, settings)
+        mine = Entry(name, self._epoch_key(name, start), start, now, stored=now)
         place, ttl, slack = f"session:{name}", _ttl(settings), _refresh(settings)
         known = await self._begin(place, mine, ttl)
         for _ in range(_EPOCHS):
@@ -184,6 +190,13 @@ class SessionBook:
                 await self._store.put(place, _pack(mine), ttl)
         known.last = max(known.last, now)
         return known
+
+    def _began_here(self, name: str, now: float, settings: Sessions) -> float:
+        """When a session that the store has not been told of began: while it was away, or now."""
+        known = self._entries.get(name)
+        if known is None or known.stored or _over(known, now, settings):
+            return now
+        return known.start
 
     async def _begin(self, place: str, mine: Entry, ttl: float) -> Entry:
         """Put an entry at a place of the store, or find the one that was there first."""

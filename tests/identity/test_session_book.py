@@ -169,10 +169,46 @@ async def test_a_store_that_is_down_is_counted_and_stops_nobody() -> None:
     values = Values()
     values.down = True
     one, two = book(values), book(values)
-    assert await visit(one, T0) == await visit(two, T0 + 5)
+    begun = await visit(one, T0)
+    await visit(two, T0 + 5)
     assert one.failures
     values.down = False
-    assert await visit(one, T0 + 10) == await visit(two, T0 + 11)
+    assert await visit(one, T0 + 10) == await visit(two, T0 + 11) == begun
+
+
+async def test_a_session_that_begins_while_the_store_is_away_stays_the_same() -> None:
+    values = Values()
+    values.down = True
+    sessions = book(values)
+    begun = await visit(sessions, T0)
+    assert await visit(sessions, T0 + 600) == begun
+    values.down = False
+    assert await visit(sessions, T0 + 1200) == begun
+    asked = values.asked
+    assert await visit(sessions, T0 + 1201) == begun
+    assert values.asked == asked  # it was told once
+    assert await visit(book(values), T0 + 1300) == begun
+
+
+async def test_a_session_that_ended_while_the_store_was_away_begins_anew() -> None:
+    values = Values()
+    values.down = True
+    sessions = book(values)
+    begun = await visit(sessions, T0)
+    values.down = False
+    later = await visit(sessions, T0 + 3600)
+    assert later != begun
+    assert await visit(book(values), T0 + 3700) == later
+
+
+async def test_a_session_that_the_store_knows_is_taken_up_again_when_it_is_back() -> None:
+    values = Values()
+    begun = await visit(book(values), T0)
+    values.down = True
+    sessions = book(values)
+    assert await visit(sessions, T0 + 10) != begun
+    values.down = False
+    assert await visit(sessions, T0 + 20) == begun
 
 
 async def test_the_book_is_bounded_and_finds_again_what_it_forgot() -> None:
