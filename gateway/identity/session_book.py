@@ -145,7 +145,8 @@ class SessionBook:
             begun = max(exchange.started, run.ended)  # parallel calls work once
             run.active += max(0.0, ended - begun - held)
             run.ended = max(run.ended, ended)
-        if visit.shared and ended - entry.stored >= _refresh(visit.settings):
+        # What the store does not know yet is begun there by the next call, never overwritten.
+        if visit.shared and entry.stored and ended - entry.stored >= _refresh(visit.settings):
             await self._save(entry, visit.settings)
         if _may_be_continued(exchange):
             await self._remember_answer(exchange, entry.name, visit.settings)
