@@ -26,7 +26,7 @@ from gateway.state.ledger import MICRO
 from gateway.state.presence import Presence
 from gateway.state.redis_errors import UnansweredError
 from gateway.state.redis_holdings import KNOWN_FOR, Holdings
-from gateway.state.redis_lane import AT_ONCE, Asked, Lane
+from gateway.state.redis_lane import AT_ONCE, PACE, Asked, Lane
 from gateway.state.redis_link import Link
 from gateway.state.redis_run import run, run_and_wait
 from gateway.state.redis_script import Answers, Call, Forgotten
@@ -82,7 +82,7 @@ class Counters:
         self._in_doubt: _Batch | None = None
         self._owed: dict[str, Call] = {}
         self._later: asyncio.TimerHandle | None = None
-        self.lane = Lane(self._carry)
+        self.lane = Lane(self._carry, PACE)
         self._keys = tuple(
             prefix + name for name in (f"done:{self._nonce}", "serial", "leases", "held")
         )

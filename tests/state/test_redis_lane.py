@@ -40,6 +40,19 @@ async def test_calls_of_one_turn_go_together_and_later_ones_wait_for_them() -> N
     assert road.batches == [[0, 1, 2], [3, 4, 5]]
 
 
+async def test_a_busy_lane_waits_for_more_calls_and_an_idle_one_for_nothing() -> None:
+    road = Road()
+    road.gate.release()
+    road.gate.release()
+    lane = Lane(road.carry, pace=0.05)
+    assert await lane.ask(0) == 0
+    asked = [lane.ask(1)]
+    await asyncio.sleep(0.01)
+    asked.append(lane.ask(2))
+    assert await asyncio.gather(*asked) == [1, 2]
+    assert road.batches == [[0], [1, 2]]
+
+
 async def test_a_batch_has_an_upper_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_lane, "AT_ONCE", 4)
     road = Road()
