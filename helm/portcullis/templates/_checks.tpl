@@ -44,7 +44,7 @@ values.schema.json's business; here stands what two values say together. */}}
 {{- define "portcullis.sidecarChecks" -}}
 {{- with .Values.sidecar -}}
 {{- if and .egressLock.enabled (not .egressLock.image) -}}
-{{- fail "sidecar.egressLock.enabled needs sidecar.egressLock.image: an image with the program nft in it; docs/kubernetes.md shows one of three lines" -}}
+{{- fail "sidecar.egressLock.enabled needs sidecar.egressLock.image: an image with the program nft in it; docs/kubernetes.md shows one" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
