@@ -135,10 +135,10 @@ said["openai"] = client.chat.completions.create(model="gpt-4o-mini", messages=me
     .choices[0].message.content
 import anthropic
 said["anthropic"] = anthropic.Anthropic(api_key="none").messages.create(
-    model="claude-sonnet-4-5", max_tokens=100, messages=message).content[0].text
+    model="claude-opus-4-6", max_tokens=100, messages=message).content[0].text
 from google import genai
-said["gemini"] = genai.Client(api_key="none").models.generate_content(
-    model="gemini-2.5-flash", contents="Hello").text
+google = genai.Client(api_key="none")
+said["gemini"] = google.models.generate_content(model="gemini-2.5-flash", contents="Hello").text
 import ollama
 said["ollama"] = ollama.Client().chat(model="qwen3", messages=message).message.content
 said["azure_openai"] = openai.AzureOpenAI(api_key="none", api_version="2024-10-21")\\
