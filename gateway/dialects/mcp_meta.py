@@ -26,11 +26,14 @@ def context(messages: Iterable[Message]) -> Mapping[str, str]:
     return {}
 
 
-def carry(messages: Iterable[Message], traceparent: str, tracestate: str) -> bool:
-    """Write a context in the place of the one before; whether anything was written. `baggage`
-    stays."""
-    written = False
-    for message in messages:
+def carry(messages: Iterable[Message], traceparent: str, tracestate: str) -> dict[int, Any]:
+    """Write a context in the place of the one before; `baggage` stays.
+
+    Returns:
+        The values of `_meta` that are other ones now, by the number of their message.
+    """
+    written = {}
+    for number, message in enumerate(messages):
         meta = _place(message)
         if meta is None:
             continue
@@ -39,20 +42,20 @@ def carry(messages: Iterable[Message], traceparent: str, tracestate: str) -> boo
             meta[STATE] = tracestate
         else:
             meta.pop(STATE, None)
-        written = True
+        written[number] = meta
     return written
 
 
-def drop(messages: Iterable[Message]) -> bool:
-    """Take the fields out; whether there were any."""
-    found = False
-    for message in messages:
+def drop(messages: Iterable[Message]) -> dict[int, Any]:
+    """Take the fields out. Returns as `carry`."""
+    found = {}
+    for number, message in enumerate(messages):
         meta = message.params.get("_meta")
         if type(meta) is not dict:
             continue
         for name in _FIELDS:
             if meta.pop(name, None) is not None:
-                found = True
+                found[number] = meta
     return found
 
 

@@ -22,8 +22,9 @@ from gateway.dialects.jsonrpc import Kind, Message
 from gateway.dialects.mcp_address import MARK, is_carried, upstream_path
 from gateway.dialects.mcp_headers import RepeatedHeaders
 from gateway.dialects.mcp_reading import McpReader
+from gateway.dialects.mcp_splice import splice
 from gateway.dialects.no_model_call import NoModelCall
-from gateway.dialects.reading import byte_length
+from gateway.dialects.token_estimate import likely_in
 from gateway.errors import CallerError, UpstreamError
 from gateway.message import Headers, Request
 from gateway.verdict import Reason
@@ -71,6 +72,7 @@ class McpCall(NoModelCall):
         self._headers = RepeatedHeaders(request.headers)
         self._reader = reader = McpReader(document)
         self._invoked: dict[str, dict[str, Any]] = {}
+        self._spliced: bytes | None = None  # the body, where nothing but its `_meta` was changed
         for number, message in enumerate(messages):
             self._read(message, str(number))
         self._read_target(request.target, endpoint)
@@ -180,6 +182,8 @@ class McpCall(NoModelCall):
     # --- writing ---
 
     def encode(self) -> bytes:
+        if self._spliced is not None:
+            return self._spliced
         document: Any = self.document
         encoded: bytes = document.encode()
         return encoded if self.messages else document.raw
@@ -195,11 +199,16 @@ class McpCall(NoModelCall):
         return mcp_meta.context(self.messages)
 
     def carry(self, traceparent: str, tracestate: str) -> None:
-        if mcp_meta.carry(self.messages, traceparent, tracestate):
-            self.document.touch()
+        self._rewrite(mcp_meta.carry(self.messages, traceparent, tracestate))
 
     def drop_context(self) -> None:
-        if mcp_meta.drop(self.messages):
+        self._rewrite(mcp_meta.drop(self.messages))
+
+    def _rewrite(self, metas: dict[int, Any]) -> None:
+        """Write these values of `_meta` into the body; where no rule changed it, only these."""
+        if metas:
+            if not self.document.changed:
+                self._spliced = splice(self.document.raw, metas, batch=self.batch)
             self.document.touch()
 
     def heard(self, status: int, headers: Headers) -> None:
@@ -213,7 +222,7 @@ class McpCall(NoModelCall):
             )
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments)
 
     # --- what the caller is told where it goes no further ---
 
