@@ -1,6 +1,6 @@
 """OpenTelemetry's packages: ids, sampler, resource, and the exporter to an OTLP backend.
 
-The only file that knows them, imported only where tracing is on. They read their own environment
+The only file of tracing that knows them, imported only where it is on. They read their own environment
 variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_SERVICE_NAME`,
 `OTEL_RESOURCE_ATTRIBUTES`).
 """
@@ -45,7 +45,7 @@ class Sdk:
     """One worker's."""
 
     def __init__(self) -> None:
-        self._resource = _resource()
+        self._resource = resource_of()
         provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self._sampler = provider.sampler
         self._follows = self._sampler is DEFAULT_ON
@@ -105,7 +105,7 @@ def _state(text: str) -> TraceState:
     return TraceState.from_header([text]) if text else TraceState()
 
 
-def _resource() -> Resource:
+def resource_of() -> Resource:
     """What the environment says of this service; what it leaves out is ours. The SDK gives every
     process a `service.instance.id`."""
     found = Resource.create()

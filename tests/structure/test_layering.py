@@ -39,7 +39,7 @@ KNOW_HTTP = (
 )
 KNOW_PROMETHEUS = ("gateway.telemetry.exposition",)
 KNOW_STORES = ("gateway.state",)
-KNOW_OPENTELEMETRY = ("gateway.telemetry.otlp",)
+KNOW_OPENTELEMETRY = ("gateway.telemetry",)
 STATIONS = frozenset(
     f"gateway.{name}"
     for name in ("proxy", "identity", "policy", "upstream", "state", "audit", "telemetry", "config")
