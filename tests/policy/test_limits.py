@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
 from gateway.policy import limits
+from gateway.policy.budget_options import BudgetOptions
+from gateway.policy.kinds.budget import BudgetRule
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Rule, Stage
 from gateway.state.store import Level, StoreError
-from gateway.testing import make_call, make_exchange
-from gateway.verdict import Action, Mode, Reason
+from gateway.testing import make_call, make_exchange, make_workshop
+from gateway.verdict import Action, Mode, Reason, RuleRef
 from tests.policy.claiming import Asked, Claiming, Counting, Down, asked
 from tests.policy.fakes import DictCache, FakeRule, Words
 
@@ -145,3 +149,141 @@ async def test_a_rule_that_cannot_say_what_was_used_is_charged_what_it_reserved(
     assert store.settled == [(5,)]
     assert exchange.verdicts[-1].reason is Reason.RULE_FAILED
     assert exchange.stopped is None
+
+
+# --- said once ---
+
+
+class Telling(Counting):
+    """Counts who asks whether something was said; may not answer that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.silent = False
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        if self.silent:
+            raise StoreError("down")
+        self.asked.append(key)
+        return await super().add(key, value, ttl)
+
+
+def warning(exchange: Exchange) -> list[str]:
+    return [v.what for v in exchange.verdicts if v.reason is Reason.BUDGET_WARNING]
+
+
+async def spend(pipeline: Pipeline, store: Telling, amount: int) -> Exchange:
+    exchange = make_exchange()
+    assert await pipeline.on_request(exchange, store) is None
+    await limits.settle(exchange, store, Usage(output=amount), None)
+    return exchange
+
+
+def warning_at(level: int, name: str = "a") -> Claiming:
+    rule = Claiming(name, 1, 1000)
+    rule.warns = level
+    return rule
+
+
+async def test_a_step_is_announced_by_the_call_whose_settlement_passes_it() -> None:
+    store, pipeline = Telling(), make(warning_at(50))
+    said_by = [warning(await spend(pipeline, store, 30)) for _ in range(4)]
+    assert said_by == [[], ["stands at 60"], [], []]
+    assert store.asked == ["warned:k:a"]
+
+
+async def test_of_several_workers_one_announces_and_each_asks_at_most_once() -> None:
+    store = Telling()
+    workers = [make(warning_at(50)) for _ in range(3)]
+    said_by = []
+    for number in range(9):
+        said_by += warning(await spend(workers[number % 3], store, 30))
+    assert said_by == ["stands at 60"]
+    assert store.asked == ["warned:k:a"] * 3
+
+
+async def test_an_ordinary_call_asks_nothing() -> None:
+    store, pipeline = Telling(), make(warning_at(50))
+    for _ in range(3):
+        await spend(pipeline, store, 10)
+    assert store.asked == []
+
+
+async def test_what_a_lease_that_ran_out_has_passed_is_announced_by_the_next_call() -> None:
+    now = [1000.0]
+    store, pipeline = Telling(), make(warning_at(1))
+    store._clock = lambda: now[0]
+    assert await pipeline.on_request(make_exchange(), store) is None  # and its gateway is killed
+    now[0] += 100
+    exchange = make_exchange()
+    await pipeline.on_request(exchange, store)
+    assert warning(exchange) == ["stands at 1"]
+
+
+async def test_what_could_not_be_asked_is_announced_later() -> None:
+    store, pipeline = Telling(), make(warning_at(50))
+    store.silent = True
+    assert warning(await spend(pipeline, store, 60)) == []
+    store.silent = False
+    assert warning(await spend(pipeline, store, 1)) == ["stands at 60"]
+
+
+async def test_a_rule_that_cannot_say_how_it_stands_does_not_lose_the_settlement() -> None:
+    store, rule = Telling(), warning_at(50)
+    pipeline, exchange = make(rule), make_exchange()
+    await pipeline.on_request(exchange, store)
+    rule.raises = "on_level"
+    await limits.settle(exchange, store, Usage(output=60), None)
+    assert (exchange.verdicts[-1].action, exchange.verdicts[-1].reason) == (
+        Action.FLAG,
+        Reason.RULE_FAILED,
+    )
+    level = await store.peek("k:a")
+    assert level is not None
+    assert (level.used, level.reserved) == (60, 0)
+
+
+# --- a hierarchy ---
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.integers(0, 40)), max_size=60
+    )
+)
+async def test_budgets_of_several_scopes_are_taken_all_or_none_and_none_is_passed(
+    calls: list[tuple[str, str, int]],
+) -> None:
+    """Global, tenant, agent, user and session; calls that run at once."""
+    scopes = [("global", 400), ("tenant", 300), ("agent", 200), ("user", 120), ("session", 60)]
+    rules = [budget(per, limit) for per, limit in scopes]
+    pipeline, store = Pipeline(rules, DictCache()), Counting()
+    running: list[Exchange] = []
+    spent: dict[str, int] = {}
+    for user, session, output in calls:
+        exchange = make_exchange(
+            make_call([], max_output=40), tenant="t", agent="a", user=user, session=user + session
+        )
+        before = {key: await store.peek(key) for key in spent}
+        if await pipeline.on_request(exchange, store) is None:
+            running.append(exchange)
+        else:
+            assert {key: await store.peek(key) for key in spent} == before
+        spent.update(dict.fromkeys((claim.key for claim in exchange.claims), 0))
+        if len(running) > 2:
+            ended = running.pop(0)
+            await limits.settle(ended, store, Usage(output=output), None)
+    for exchange in running:
+        await limits.settle(exchange, store, Usage(output=40), None)
+    for key in spent:
+        level = await store.peek(key)
+        per = next(limit for name, limit in scopes if f":b-{name}:" in key)
+        assert level is None or (level.reserved == 0 and level.used <= per)
+
+
+def budget(per: str, limit: int) -> BudgetRule:
+    options = BudgetOptions.model_validate(
+        {"kind": "budget", "per": per, "limit": f"{limit} tokens", "window": "total"}
+    )
+    return BudgetRule(options, RuleRef("p", f"b-{per}", "budget"), Mode.ENFORCE, make_workshop())
