@@ -13,7 +13,8 @@ from gateway.dialects.base import Call, Step, StepKind, Surface
 from gateway.dialects.json_call import JsonCall
 from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.last_words import append_to_last
-from gateway.dialects.reading import byte_length, mapping, objects, string
+from gateway.dialects.reading import mapping, objects, string
+from gateway.dialects.token_estimate import CLAUDE, likely_in
 
 MIN_THINKING = 1024
 """The smallest `thinking.budget_tokens` that the API takes (its reference, "Extended thinking")."""
@@ -191,7 +192,7 @@ class AnthropicCall(JsonCall):
         )
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments, CLAUDE)
 
 
 _SURFACES = {

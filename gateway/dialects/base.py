@@ -344,7 +344,7 @@ class Call(ABC):
         raise NotImplementedError
 
     def input_estimate(self) -> int:
-        """A likely number of input tokens: a quarter of the text's bytes, rounded up."""
+        """A likely number of input tokens, by what the text is made of: `token_estimate.py`."""
         raise NotImplementedError
 
 

@@ -11,7 +11,8 @@ from gateway.dialects.gemini_parts import PartReader
 from gateway.dialects.gemini_paths import GeminiPath, plain_model
 from gateway.dialects.gemini_usage import read_usage
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.reading import byte_length, string
+from gateway.dialects.reading import string
+from gateway.dialects.token_estimate import likely_in
 
 PER_REQUEST = 64
 """Tokens allowed beside the bytes of the body, whose JSON is longer than any framing."""
@@ -89,7 +90,7 @@ class EmbedCall(Call):
         return -1 if self._unbounded else len(self._document.raw) + PER_REQUEST
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments)
 
 
 class EmbedAnswer(Answer):

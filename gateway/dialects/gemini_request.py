@@ -14,7 +14,7 @@ from gateway.dialects.gemini_parts import PartReader
 from gateway.dialects.gemini_paths import GeminiPath, plain_model, with_model
 from gateway.dialects.json_array import ARRAY
 from gateway.dialects.jsondoc import JsonDocument
-from gateway.dialects.reading import byte_length
+from gateway.dialects.token_estimate import likely_in
 
 PER_REQUEST = 64
 PER_IMAGE = 50_000
@@ -154,4 +154,4 @@ class GeminiCall(Call):
         return size - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
+        return likely_in(self.segments) + LIKELY_IMAGE * self._images

@@ -18,8 +18,9 @@ from gateway.dialects.ndjson import LineReader
 from gateway.dialects.ollama_fields import MESSAGE_FIELDS, read_images, read_tool_call
 from gateway.dialects.openai_chat_fields import read_extra
 from gateway.dialects.openai_chat_tools import ToolList
-from gateway.dialects.reading import Reader, byte_length, mapping, string
+from gateway.dialects.reading import Reader, mapping, string
 from gateway.dialects.spelling import refuse_variants
+from gateway.dialects.token_estimate import likely_in
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -168,7 +169,7 @@ class OllamaCall(JsonCall):
         return size + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
+        return likely_in(self.segments) + LIKELY_IMAGE * self._images
 
 
 class OllamaChat(OllamaCall):

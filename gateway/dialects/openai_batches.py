@@ -10,7 +10,8 @@ from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.no_model_call import NoModelCall
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.dialects.plain_object import PlainObject
-from gateway.dialects.reading import Reader, byte_length
+from gateway.dialects.reading import Reader
+from gateway.dialects.token_estimate import likely_in
 from gateway.message import Headers, Request
 
 _CHAT = OpenAIChat()
@@ -74,4 +75,4 @@ class BatchStart(NoModelCall):
         return -1
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments)

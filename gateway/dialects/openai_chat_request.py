@@ -22,7 +22,8 @@ from gateway.dialects.openai_chat_fields import (
 )
 from gateway.dialects.openai_chat_tools import TOOL_FIELDS, ToolList, searches_online
 from gateway.dialects.paths import model_of
-from gateway.dialects.reading import Reader, asked_number, byte_length, mapping, string
+from gateway.dialects.reading import Reader, asked_number, mapping, string
+from gateway.dialects.token_estimate import likely_in
 from gateway.errors import CallerError
 from gateway.verdict import Reason
 
@@ -376,7 +377,7 @@ class ChatCall(JsonCall):
         return self._body_size() - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4) + LIKELY_IMAGE * self._images
+        return likely_in(self.segments) + LIKELY_IMAGE * self._images
 
 
 def with_predict(limit: int | None, predict: Any) -> int | None:

@@ -26,7 +26,8 @@ from gateway.dialects.openai_chat_request import PREDICT, with_predict
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
 from gateway.dialects.paths import model_of
-from gateway.dialects.reading import Reader, asked_number, byte_length, string
+from gateway.dialects.reading import Reader, asked_number, string
+from gateway.dialects.token_estimate import likely_in
 from gateway.message import Headers, Request
 
 PER_REQUEST = 64
@@ -172,7 +173,7 @@ class CompletionsCall(JsonCall):
 
     def input_estimate(self) -> int:
         """A quarter of the text's bytes; tokens are counted."""
-        return -(-byte_length(self.segments) // 4) + self._tokens
+        return likely_in(self.segments) + self._tokens
 
 
 class CompletionsAnswer(Answer):

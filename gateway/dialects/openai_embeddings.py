@@ -11,7 +11,8 @@ from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_chat_stream import ChatStream
 from gateway.dialects.openai_errors import chat_usage, error_object, error_type, limit_headers
 from gateway.dialects.paths import model_of
-from gateway.dialects.reading import Reader, byte_length, string
+from gateway.dialects.reading import Reader, string
+from gateway.dialects.token_estimate import likely_in
 from gateway.message import Headers, Request
 
 PER_REQUEST = 16
@@ -107,7 +108,7 @@ class EmbeddingsCall(JsonCall):
         tokens = 0
         for item in given if type(given) is list else ():
             tokens += len(item) if type(item) is list else type(item) is int
-        return -(-byte_length(self.segments) // 4) + tokens
+        return likely_in(self.segments) + tokens
 
 
 class EmbeddingsAnswer(Answer):

@@ -25,11 +25,11 @@ from gateway.dialects.base import (
 from gateway.dialects.jsondoc import JsonDocument, parse_answer, parse_object
 from gateway.dialects.openai_errors import error_object, error_type, limit_headers
 from gateway.dialects.plain_object import PlainObject
-from gateway.dialects.reading import byte_length
 from gateway.dialects.responses_items import ItemReader
 from gateway.dialects.responses_stream import ResponsesStream
 from gateway.dialects.responses_tools import ToolList
 from gateway.dialects.stored_answer import StoredAnswer
+from gateway.dialects.token_estimate import likely_in
 from gateway.message import Headers, Request
 
 _KEPT = re.compile(r"/(responses|conversations)/([^/]+)")
@@ -130,7 +130,7 @@ class StoredCall(Call):
         return len(self._document.raw)
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments)
 
 
 def _learn(call: Call, declared: list[DeclaredTool]) -> None:

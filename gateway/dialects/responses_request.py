@@ -13,9 +13,10 @@ from gateway.dialects.jsondoc import JsonDocument
 from gateway.dialects.last_words import append_text
 from gateway.dialects.model_names import HIDES_REASONING
 from gateway.dialects.openai_errors import usage_limit
-from gateway.dialects.reading import byte_length, mapping, string
+from gateway.dialects.reading import mapping, string
 from gateway.dialects.responses_items import ItemReader, is_models, kind_of
 from gateway.dialects.responses_tools import ToolList
+from gateway.dialects.token_estimate import likely_in
 from gateway.message import Headers
 
 PER_REQUEST = 256
@@ -204,7 +205,7 @@ class ResponsesCall(JsonCall):
         return self._body_size() - self._media_bytes + PER_REQUEST + PER_IMAGE * self._images
 
     def input_estimate(self) -> int:
-        return -(-byte_length(self.segments) // 4)
+        return likely_in(self.segments)
 
 
 def _conversation(root: dict[str, Any]) -> str:

@@ -220,5 +220,5 @@ def test_the_bound_counts_bytes_and_pictures_but_not_their_data() -> None:
     assert call(tools=[{"type": "web_search_20250305", "name": "web_search"}]).input_bound() == -1
 
 
-def test_the_estimate_is_a_quarter_of_the_text() -> None:
-    assert call(messages=[user("x" * 41)]).input_estimate() == 11
+def test_the_estimate_is_of_the_text_in_claudes_tokens() -> None:
+    assert call(messages=[user("x" * 41)]).input_estimate() == 9

@@ -158,7 +158,7 @@ def test_a_model_in_the_path_is_the_one_that_answers(path: str) -> None:
 
 def test_tokens_are_counted_in_the_estimate() -> None:
     assert call([1, 2, 3]).input_estimate() == 3
-    assert call("abcde").input_estimate() == 2
+    assert call("abcde").input_estimate() == 1
 
 
 def test_a_changed_text_takes_along_what_repeats_it() -> None:

@@ -55,7 +55,7 @@ def test_tokens_cannot_be_read(given: Any) -> None:
 def test_tokens_are_counted() -> None:
     assert call([1, 2, 3]).input_estimate() == 3
     assert call([[1, 2], [3]]).input_estimate() == 3
-    assert call("abcde").input_estimate() == 2
+    assert call("abcde").input_estimate() == 1
 
 
 def test_nothing_is_put_out_so_nothing_is_reserved_for_it() -> None:

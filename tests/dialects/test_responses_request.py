@@ -206,7 +206,7 @@ def test_the_bound_counts_bytes_and_pictures_but_not_their_data() -> None:
     assert PER_IMAGE < made.input_bound() < PER_IMAGE + 1000
     assert call(input="hi").input_bound() < 400
     assert call(input="hi", tools=[{"type": "web_search"}]).input_bound() == -1
-    assert call(input="x" * 41).input_estimate() == 11
+    assert call(input="x" * 41).input_estimate() == 8
 
 
 def test_the_name_of_a_websocket_message_is_no_text_and_its_answer_is_a_stream() -> None:
