@@ -1,7 +1,7 @@
 """OpenTelemetry's packages: ids, sampler, resource, and the exporter to an OTLP backend.
 
-The only file of tracing that knows them, imported only where it is on. They read their own environment
-variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_SERVICE_NAME`,
+The only file of tracing that knows them, imported only where it is on. They read their own
+environment variables (`OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER*`, `OTEL_SERVICE_NAME`,
 `OTEL_RESOURCE_ATTRIBUTES`).
 """
 
