@@ -152,6 +152,54 @@ def test_leases_of_running_calls_are_renewed_and_failures_counted(
     assert gateway.parts.metrics.store_errors.series == {("renew",): 1}
 
 
+def test_a_store_that_is_lost_and_found_is_recorded_and_what_runs_is_renewed(
+    start: Start, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[str] = []
+    told: list[Callable[[bool], None]] = []
+
+    def arrange(parts: Parts) -> None:
+        async def renew(leases: list[str]) -> None:
+            renewed.extend(leases)
+
+        parts.store.renew = renew  # type: ignore[method-assign]
+        parts.store.watch = told.append  # type: ignore[method-assign]
+
+    go_on = threading.Event()
+    first, *rest = events("a", "b")
+    upstream.script = lambda got: stream([first, go_on, *rest])
+    rule = {"kind": "budget", "per": "tenant", "window": "total", "limit": "1M tokens"}
+    gateway = start(rule, arrange=arrange)
+
+    async def tell_all(away: bool) -> None:
+        for each in told:
+            each(away)
+
+    with Connection(gateway.base) as connection:
+        connection.send("POST", CHAT, chat(stream=True), [JSON])
+        head = connection.head()
+        gateway.do(tell_all(away=True))
+        assert tell(gateway, "health")["store"] == "ok"  # what the store itself says
+        gateway.do(tell_all(away=False))
+        wait_for("the renewal", lambda: renewed)
+        go_on.set()
+        connection.reader.body(head, reply=True, to="POST")
+    gateway.idle()
+    (record,) = gateway.records()
+    assert renewed == [record["limits"]["lease"]]
+    (lost,), (found,) = gateway.records("store_lost"), gateway.records("store_found")
+    assert lost["store"] == found["store"] == "memory"
+    assert found["away_seconds"] >= 0
+
+
+def test_health_says_since_when_the_store_is_away(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = start()
+    monkeypatch.setattr(type(gateway.parts.store), "away_since", 1_700_000_000.9)
+    assert tell(gateway, "health")["store"] == "away since 2023-11-14T22:13:20Z"
+
+
 def test_the_head_is_logged_again_and_again_and_at_the_end(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -306,3 +306,13 @@ def test_stand_ins_are_counted_and_never_named():
     assert record["stand_ins"] == {"put_away": 1, "put_back": 3}
     assert "Jane" not in str(record)
     assert said not in str(record)
+
+
+def test_what_a_local_share_decided_has_its_limit_and_no_serial():
+    exchange = full_exchange()
+    exchange.admission = Admission("~1", (Level(7, 2, 100),), 0, local=True)
+    limits = closed(exchange, DIGEST)["limits"]
+    assert limits["local"] is True
+    assert "serial" not in limits
+    first = limits["claims"][0]
+    assert (first["limit"], first["used"], first["reserved"]) == (100, 7, 2)

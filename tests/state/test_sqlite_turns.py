@@ -104,3 +104,32 @@ async def test_only_a_needless_call_is_left_out_when_its_caller_has_gone(
     queue.ask(lambda batch: batch.admit(claim), needless_if_gone=True).cancel()
     queue.ask(lambda batch: batch.admit(claim)).cancel()
     assert await queue.ask(lambda batch: batch.peek("b")) == Level(0, 1, 100)
+
+
+async def test_what_has_failed_as_busy_fails_at_once_until_it_is_free(
+    file: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_turns, "PATIENCE", 0.05)
+    presence = Presence()
+    queue = Turns(tmp_path, file, Clock(), lambda batch: None, presence, journal=False)
+    other = open_file(tmp_path / "state.db")
+    other.execute("BEGIN IMMEDIATE")
+    tried = 0
+
+    def count(statement: str) -> None:
+        nonlocal tried
+        tried += statement == "BEGIN IMMEDIATE"
+
+    file.set_trace_callback(count)
+    with pytest.raises(StoreError):
+        await queue.ask(lambda batch: batch.peek("b"))
+    assert tried > 1
+    assert presence.away_since is not None
+    tried = 0
+    with pytest.raises(StoreError):
+        await queue.ask(lambda batch: batch.peek("b"))
+    assert tried == 1
+    other.execute("ROLLBACK")
+    assert await queue.ask(lambda batch: batch.peek("b")) is None
+    assert presence.away_since is None
+    other.close()

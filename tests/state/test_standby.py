@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 import logging
 import random
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
+from gateway.state import sqlite_turns
 from gateway.state import standby as module
 from gateway.state.journal import Entry, replay
 from gateway.state.ledger import LEASE_SECONDS
 from gateway.state.memory import MemoryStore
+from gateway.state.sqlite import SqliteStore
 from gateway.state.standby import StandbyStore
 from gateway.state.store import Admission, Claim, Level, Standby, Store, StoreError
 from tests.state.conformance import Clock, Conformance, bucket, budget, place
@@ -369,4 +374,29 @@ async def test_whatever_happens_every_amount_is_counted_once(
     await paid(store)
     assert await inner.peek("b") == Level(used, 0, 10**9)
     assert store.admitted > 0
+    await store.close()
+
+
+async def test_a_locked_file_is_a_store_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_turns, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    store = StandbyStore(SqliteStore(tmp_path / "state.db", time.time), time.time)
+    await store.open()
+    before = (await store.admit([budget(10)])).lease
+    other = sqlite3.connect(tmp_path / "state.db")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError):
+        await store.settle(before, [1])
+    ended = await without(store, budget(10))
+    await store.settle(ended.lease, [2])
+    runs_on = await without(store, budget(10))
+    assert store.away_since is not None
+    other.execute("ROLLBACK")
+    other.close()
+    await paid(store)
+    assert await store.peek("b") == Level(3, 10, 100)
+    await store.settle(runs_on.lease, [4])
+    assert await store.peek("b") == Level(7, 0, 100)
     await store.close()

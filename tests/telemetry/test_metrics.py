@@ -33,6 +33,11 @@ class Audit:
         self.records = {"opened": 5, "closed": 4}
 
 
+class Store:
+    away_since: float | None = None
+    outages, admitted, refused, pending = 2, 11, 3, 4
+
+
 class Cache:
     hits, misses, evictions, size = 7, 8, 9, 10
 
@@ -152,3 +157,16 @@ def test_docs_tell_type_and_labels_of_every_metric():
         name: (family.type, set(family.labels)) for name, family in Declared().families.all.items()
     }
     assert told == declared
+
+
+def test_a_store_that_is_away_for_one_worker_is_not_up():
+    workers = [Metrics(), Metrics()]
+    stores = [Store(), Store()]
+    stores[1].away_since = 1.7e9
+    for metrics, store in zip(workers, stores, strict=True):
+        metrics.watch_store(store)
+    merged = Merger(Declared).merged([metrics.snapshot() for metrics in workers])
+    assert merged.store_up.series == {(): 0}
+    assert merged.store_outages.series == {(): 4}
+    assert merged.store_local.series == {("admitted",): 22, ("refused",): 6}
+    assert merged.store_pending.series == {(): 8}

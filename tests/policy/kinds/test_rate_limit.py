@@ -301,3 +301,10 @@ def test_the_id_says_what_it_is() -> None:
     assert rule(requests="1/min", per=["user", "model"]).options.default_id() == (
         "rate_limit-user-model"
     )
+
+
+async def test_the_headers_of_a_call_that_a_local_share_decided_are_the_shares() -> None:
+    gate = Gate(rule(requests="60/min"))
+    exchange, _, _ = await gate.ask()
+    limit = gate.limit.limit_of(exchange.claims[0], Level(4, 0, 6))
+    assert (limit.limit, limit.remaining) == (6, 2)
