@@ -331,10 +331,15 @@ class BudgetRule(Rule):
         if not self._in_dollars:
             return min(max(0, usage.total), LARGEST)
         if cost is None:
-            cost = self._prices.cost(usage, self._price(exchange))
+            cost = self._cost(exchange, usage)
         return min(max(0, cost), LARGEST)
 
     # --- inside ---
+
+    def _cost(self, exchange: Exchange, usage: Usage) -> int:
+        provider = exchange.target.provider if exchange.target is not None else ""
+        call, served = call_of(exchange), exchange.model_served
+        return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
         provider = exchange.target.provider if exchange.target is not None else ""

@@ -222,7 +222,7 @@ class RateLimitRule(Rule):
         if call.operation == "opaque" and exchange.sent:
             return claim.amount  # nobody can tell: the estimate stands
         if unit == "dollars":
-            nano = self._prices.cost(usage, self._price(exchange)) if cost is None else cost
+            nano = self._cost(exchange, usage) if cost is None else cost
             return min(max(0, _micro(nano)), LARGEST)
         counts = {"input_tokens": usage.total_input, "output_tokens": usage.output}
         return min(max(0, counts.get(unit, usage.total)), LARGEST)
@@ -244,6 +244,11 @@ class RateLimitRule(Rule):
 
     def _limit(self, claim: Claim) -> _Limit:
         return self._limits[claim.key.rpartition(":")[2]]
+
+    def _cost(self, exchange: Exchange, usage: Usage) -> int:
+        provider = exchange.target.provider if exchange.target is not None else ""
+        call, served = call_of(exchange), exchange.model_served
+        return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
         provider = exchange.target.provider if exchange.target is not None else ""
