@@ -23,7 +23,7 @@ pytestmark = needs_redis
 ACL = (
     "user gate on >gate-pass resetkeys ~portcullis:* ~{portcullis}:* resetchannels -@all +ping "
     "+info +client|setname +eval +evalsha +time +get +set +del +hget +hset +hdel "
-    "+mget +zadd +zrem +zscore +zmscore +zrangebyscore"
+    "+mget +mset +zadd +zrem +zscore +zmscore +zrangebyscore"
 )
 """What docs/state.md tells operators to give."""
 

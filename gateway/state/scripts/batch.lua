@@ -26,6 +26,8 @@ local DONE_FOR = '900000'  -- milliseconds that an answer is kept, and that a le
 local SLACK = 60000  -- milliseconds that a counter outlives its end, which itself is checked
 local SWEPT_AT_ONCE = 256
 local LONGEST_LIFE = 100000000000000  -- milliseconds; Redis adds the present time to it
+local LIFE_STEP = 10000000  -- microseconds: lives of keys are rounded up to these
+local FAR = 4503599627370496  -- 2^52 microseconds: an end beyond it is as good as this one
 local AT_ONCE = 1000  -- words of one command: Lua's stack is not endless
 
 local done, serial_key, leases_key, held_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -350,21 +352,39 @@ answer = framed(answer, packed_answers)
 
 -- --- writing ---
 
+-- Milliseconds that a key has from now, as text. In steps, so that few texts have to be made.
+local lives = {}
+local function life_until(moment)
+  local left = moment - now
+  local step = math.ceil(left / LIFE_STEP)
+  local life = lives[step]
+  if not life then
+    life = string.format('%.0f', math.min(LONGEST_LIFE, step * LIFE_STEP / 1000 + SLACK))
+    lives[step] = life
+  end
+  return life
+end
+
+local lasting = {}  -- keys without an end, and what they hold: written together
 local function write_counter(counter)
-  local key, life = prefix .. counter.key, nil
+  local key = prefix .. counter.key
   if counter.units > 0 then counter.expires = full_at(counter, now) end
   local expires = counter.expires
-  if expires ~= 0 and sign(counter.reserved) == 0 then
-    if not more(expires, now) then
-      redis.call('DEL', key)
-      return
-    end
-    life = add(ceildiv(sub(expires, now), 1000), SLACK)
-  end
-  if life then
-    redis.call('SET', key, pack_counter(counter), 'PX', text(least(LONGEST_LIFE, life)))
+  if expires == 0 or sign(counter.reserved) ~= 0 then
+    lasting[#lasting + 1] = key
+    lasting[#lasting + 1] = pack_counter(counter)
+  elseif more(expires, now) then
+    if type(expires) ~= 'number' then expires = tonumber(text(least(FAR, expires))) end
+    redis.call('SET', key, pack_counter(counter), 'PX', life_until(expires))
   else
-    redis.call('SET', key, pack_counter(counter))
+    redis.call('DEL', key)
+  end
+end
+
+local function write_counters()
+  for _, counter in ipairs(book.order) do write_counter(counter) end
+  for first = 1, #lasting, AT_ONCE do
+    redis.call('MSET', unpack(lasting, first, math.min(first + AT_ONCE - 1, #lasting)))
   end
 end
 
@@ -379,6 +399,7 @@ if not some then return answer end
 redis.call('SET', done, number .. '\n' .. answer, 'PX', DONE_FOR)
 if serial ~= first_serial then redis.call('SET', serial_key, string.format('%.0f', serial)) end
 if trying then
+  redis.call('MSET', prefix .. '?', '')
   redis.call('SET', prefix .. '?', '', 'PX', SLACK)
   redis.call('DEL', prefix .. '?')
   redis.call('HSET', held_key, '?', '')
@@ -388,7 +409,7 @@ if trying then
   redis.call('ZMSCORE', leases_key, '?')
   redis.call('ZREM', leases_key, '?')
 end
-for _, counter in ipairs(book.order) do write_counter(counter) end
+write_counters()
 local kept, until_when, gone = {}, {}, {}
 for lease, until_ in pairs(ends) do
   if not over[lease] then

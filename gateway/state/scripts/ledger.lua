@@ -51,6 +51,17 @@ local function refill(counter, now)
     if sign(counter.used) == 0 then counter.rest = 0 end
     return
   end
+  local product = elapsed * counter.units + counter.rest
+  if counter.plain and product < EXACT then
+    local rest = math.fmod(product, counter.seconds)
+    local used = counter.used - (product - rest) / counter.seconds
+    if used > 0 then
+      counter.used, counter.rest = used, rest
+    else
+      counter.used, counter.rest = 0, 0
+    end
+    return
+  end
   local gained, rest = divmod(add(mul(elapsed, counter.units), counter.rest), counter.seconds)
   counter.used, counter.rest = sub(counter.used, gained), rest
   if sign(counter.used) <= 0 then counter.used, counter.rest = 0, 0 end
@@ -235,6 +246,12 @@ local function remember(book, counter, claim)
 end
 
 local function full_at(counter, now)
+  local lacking = counter.plain and counter.used * counter.seconds - counter.rest or EXACT
+  if lacking < EXACT then
+    if lacking <= 0 then return now + 1 end
+    local rest = math.fmod(lacking, counter.units)
+    return now + (lacking - rest) / counter.units + (rest > 0 and 2 or 1)
+  end
   return add(add(time_to_gain(counter, counter.used), now), 1)
 end
 
