@@ -83,6 +83,7 @@ class ModelPrice:
         fee: nano-dollars of every answered call, beside its tokens.
         batch: what a request of a batch costs of the usual price.
         modes: ways of being served that have another price.
+        asks: the same by the field that asks for them: factors by the field's values.
     """
 
     name: str
@@ -104,6 +105,13 @@ class ModelPrice:
     batch: Fraction = Fraction(1)
     modes: tuple[Mode, ...] = ()
     origin: Origin = Origin()
+    asks: tuple[tuple[str, Mapping[str, Fraction]], ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        asks: dict[str, dict[str, Fraction]] = {}
+        for mode in self.modes:
+            asks.setdefault(mode.field, {}).update(dict.fromkeys(mode.values, mode.times))
+        object.__setattr__(self, "asks", tuple(asks.items()))
 
     def scaled(self, input_by: Fraction, output_by: Fraction) -> ModelPrice:
         """The same model with every rate so many times dearer, rounded up to a nano-dollar.

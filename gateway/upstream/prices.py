@@ -44,7 +44,6 @@ _MAKER = re.compile(
 )
 _REMEMBERED = 1024
 _LONGEST_NAME = 200  # callers write the name: a longer one is no model's
-_ONE = Fraction(1)
 
 # What a request's content may hide audio or video in: their tokens may cost more than text's.
 _NO_MEDIA = frozenset({"image", "encrypted", "tokens"})
@@ -169,10 +168,12 @@ class Prices:
         price = (self.find(served) if served else None) or self.find(call.model)
         if price is None:
             price = self._free if provider in OWN_MACHINES else self.dearest(provider)
-        times = price.batch if call.batched else _ONE
-        if price.modes:
-            times *= _times(price, call, usage)
-        return price if times == _ONE else self._at(price, times)
+        times = price.batch if call.batched else None
+        if price.asks:
+            factor = _factor(price, call, usage)
+            if factor is not None:
+                times = factor if times is None else times * factor
+        return price if times is None else self._at(price, times)
 
     def _at(self, price: ModelPrice, times: Fraction) -> ModelPrice:
         """A price so many times dearer; remembered, for models and factors are few."""
@@ -247,16 +248,19 @@ def _own(own: ModelPrice | Discount, name: str, table: Match | None) -> Match | 
     return Match(own.of(table.price), "policy", name) if table is not None else None
 
 
-def _times(price: ModelPrice, call: Call, usage: Usage | None) -> Fraction:
-    """How much dearer than its list price a call is, by the way it is or may be served."""
-    told = usage.details.served if usage is not None and usage.details is not None else {}
-    times = _ONE
-    for mode in price.modes:
-        said: Any = told.get(mode.field)
+def _factor(price: ModelPrice, call: Call, usage: Usage | None) -> Fraction | None:
+    """How much dearer than its list price a call is, by the way it is or may be served; None
+    where it is served in the usual way."""
+    details = usage.details if usage is not None else None
+    times: Fraction | None = None
+    for field, factors in price.asks:
+        said: Any = details.served.get(field) if details is not None else None
         if said is None:
-            said = call.get_field(mode.field)
-        if type(said) is str and _plain(said) in mode.values:
-            times *= mode.times if usage is not None else max(mode.times, _ONE)
+            said = call.get_field(field)
+        if type(said) is str:
+            factor = factors.get(_plain(said))
+            if factor is not None and (usage is not None or factor > 1):
+                times = factor if times is None else times * factor
     return times
 
 
