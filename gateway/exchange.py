@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +68,12 @@ class Extension:
     """What was taken for a stream beside its admission, under a lease of its own. `claims` are by
     their place in `Exchange.claims`."""
 
-    lease: str
+    admission: Admission
     claims: Mapping[int, Claim]
+
+    @property
+    def lease(self) -> str:
+        return self.admission.lease
 
 
 @dataclass(slots=True)
@@ -98,6 +102,7 @@ class Exchange:
     claims: list[Claim] = field(default_factory=list)
     claim_rules: list[Any] = field(default_factory=list)  # the rule of each claim, same order
     extensions: list[Extension] = field(default_factory=list)  # what a stream took on the way
+    tried: list[tuple[Sequence[Claim], Admission]] = field(default_factory=list)  # and was refused
     ways_out: dict[Any, str] = field(default_factory=dict)  # the rules that changed a call to fit
     settled: bool = False  # what was reserved has been settled
     settled_amounts: tuple[int, ...] = ()  # what each claim came to, same order

@@ -12,13 +12,14 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway import __version__
 from gateway.dialects.base import Call, StepKind, Surface, Usage
 from gateway.exchange import Exchange, Identity
 from gateway.keyed import Keyed
+from gateway.state.store import Admission, Claim
 from gateway.verdict import Verdict
 
 Digest = Callable[[str], str]
@@ -298,21 +299,40 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
         if number < len(exchange.settled_amounts):
             entry["settled"] = exchange.settled_amounts[number]
         claims.append(entry)
-    limits: dict[str, Any] = {"claims": claims}
+    limits = {"claims": claims, **_decision(admission)}
+    if exchange.tried:
+        limits["tried"] = [_beside(asked, answer) for asked, answer in exchange.tried]
+    if exchange.extensions:
+        limits["extended"] = [
+            _beside(more.claims.values(), more.admission) for more in exchange.extensions
+        ]
+    payload["limits"] = limits
+
+
+def _decision(admission: Admission) -> dict[str, Any]:
+    """Where a decision stands among the store's, and what it gave."""
+    said: dict[str, Any] = {}
     if admission.local:  # no decision of the store: it has no place among them
-        limits["local"] = True
+        said["local"] = True
     else:
-        limits["serial"] = admission.serial
+        said["serial"] = admission.serial
     if admission.lease:
-        limits["lease"] = admission.lease
+        said["lease"] = admission.lease
     if admission.refusal is not None:
         refusal = admission.refusal
-        limits["refused"] = {
+        said["refused"] = {
             "index": refusal.index,
             "cause": refusal.cause.value,
             "retry_after": refusal.retry_after,
         }
-    payload["limits"] = limits
+    return said
+
+
+def _beside(claims: Iterable[Claim], admission: Admission) -> dict[str, Any]:
+    """A further admission of the same call: one that was refused before the call was changed, or
+    what its stream took on the way."""
+    asked = [{"key": each.key, "amount": each.amount, "limit": each.limit} for each in claims]
+    return {"claims": asked, **_decision(admission)}
 
 
 def _times(payload: dict[str, Any], exchange: Exchange) -> None:

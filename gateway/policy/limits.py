@@ -137,6 +137,7 @@ def _changed(exchange: Exchange, admission: Admission) -> bool:
     if verdict is None:
         return False
     exchange.ways_out[rule] = verdict.reason.value
+    exchange.tried.append((tuple(exchange.claims), admission))
     exchange.decide(verdict)
     return True
 

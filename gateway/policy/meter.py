@@ -84,11 +84,12 @@ class Meter:
             away.note(exchange, rules)
             admission = instead
         if admission.refusal is None:
-            exchange.extensions.append(Extension(admission.lease, wanted))
+            exchange.extensions.append(Extension(admission, wanted))
             self._each.update(dict.fromkeys(wanted, target))
             self.held, self._refused = target, False
             self._look()
             return None
+        exchange.tried.append((list(wanted.values()), admission))
         if not self._refused and self.held < self._most and seen < self.held:
             self._refused = True
             self._look()

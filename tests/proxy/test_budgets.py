@@ -113,6 +113,9 @@ def test_a_stream_that_reaches_its_budget_is_cut_in_the_dialect_s_own_way(
     assert bench.upstream.hung_up.wait(20)  # the provider writes no more of it
     record = bench.record(reply)
     assert (record["outcome"], record["reason"]) == ("blocked", "budget_exceeded")
+    tried, extended = record["limits"]["tried"], record["limits"]["extended"]
+    assert all(each["refused"] for each in tried)
+    assert len({each["serial"] for each in (*tried, *extended)}) == len(tried) + len(extended) > 1
     level = books.level(bench)
     assert level.reserved == 0
     assert STEP <= level.used <= 4000
