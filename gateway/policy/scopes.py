@@ -29,6 +29,8 @@ SHARED = "-"
 UNKNOWN_TOOL = "?"
 MOST_TOOLS = 128
 """Tools of one call that are counted one by one; a call with more is refused."""
+MOST_KNOWN = 2048
+"""Digests that a rule remembers."""
 
 _HOW_TO_SAY = {
     "user": "Name the user in the x-portcullis-user header, with a key that may assert users.",
@@ -77,6 +79,7 @@ class Scopes:
         self._shared = missing == "shared"
         self._rule = rule
         self._key = key
+        self._known: dict[str, str] = {}
 
     def lacking(self, exchange: Exchange) -> Lacking | None:
         """The first scope that keeps a call from being counted, None where all is well."""
@@ -102,7 +105,8 @@ class Scopes:
         for scope in self.per:
             values = [value or SHARED for value in _values(exchange, scope)] or [SHARED]
             texts = [f"{text}{len(value)}:{value}" for text in texts for value in values]
-        return [f"{self._rule}:{self._digest(text)}" for text in texts]
+        known = self._known
+        return [known.get(text) or self._begin(text) for text in texts]
 
     def _is_apart(self, exchange: Exchange) -> bool:
         """A call of a tool asks no model, and not every message to a tool's server runs a tool."""
@@ -111,9 +115,15 @@ class Scopes:
             return False
         return "model" in self.per or ("tool" in self.per and not call.invokes)
 
-    def _digest(self, text: str) -> str:
+    def _begin(self, text: str) -> str:
+        """The beginning of a key, kept for the next call: the same few come again and again."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
         # A lone surrogate can stand in a model's name; it must not stop the rule.
-        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+        message = text.encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._key, message, "sha256").hex()[:32]
+        begin = self._known[text] = f"{self._rule}:{digest}"
+        return begin
 
 
 def scope_verdict(rule: Rule, lacking: Lacking) -> Verdict:

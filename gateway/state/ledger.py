@@ -27,7 +27,7 @@ LONG_AGO = 1
 """An end that is past: forgotten as soon as nothing is reserved."""
 LARGEST_VALUE = 64 * 1024
 """Bytes of the largest value that `put` and `add` keep."""
-_LARGEST = {False: MOST, True: MOST // MICRO}  # what a budget and a bucket can count
+_MOST_OF_BUCKET = MOST // MICRO
 
 
 @dataclass(slots=True)
@@ -77,20 +77,27 @@ class Decision:
 def check_claims(claims: Sequence[Claim]) -> None:
     """Raises ValueError for a claim that no store can count."""
     for claim in claims:
-        most = _LARGEST[claim.refill is not None]
-        if not 0 <= claim.amount <= most or not 0 <= claim.limit <= most:
+        refill = claim.refill
+        most = MOST if refill is None else _MOST_OF_BUCKET
+        if not (0 <= claim.amount <= most and 0 <= claim.limit <= most):
             raise ValueError(f"claim {claim.key}: amount or limit is not between 0 and {most}")
-        if claim.refill is not None and not all(0 < number <= most for number in claim.refill):
-            raise ValueError(f"claim {claim.key}: a bucket gains at least 1 in at least 1 second")
-        if not 0 <= claim.rolling <= rolling.LONGEST:
-            raise ValueError(f"claim {claim.key}: a window has up to {rolling.LONGEST} seconds")
-        if (claim.refill is not None) + claim.lent + (claim.rolling != 0) > 1:
-            raise ValueError(f"claim {claim.key}: a bucket, places or a rolling budget, not two")
+        if refill is not None:
+            if not (0 < refill[0] <= most and 0 < refill[1] <= most):
+                raise ValueError(
+                    f"claim {claim.key}: a bucket gains at least 1 in at least 1 second"
+                )
+            if claim.lent or claim.rolling:
+                raise ValueError(f"claim {claim.key}: a bucket is not lent and does not roll")
+        elif claim.rolling:
+            if not 0 < claim.rolling <= rolling.LONGEST:
+                raise ValueError(f"claim {claim.key}: a window has up to {rolling.LONGEST} seconds")
+            if claim.lent:
+                raise ValueError(f"claim {claim.key}: what is lent does not roll")
 
 
 def check_amounts(amounts: Sequence[int]) -> None:
     """Raises ValueError for an amount that no store can count."""
-    if any(not 0 <= amount <= _LARGEST[True] * MICRO for amount in amounts):
+    if amounts and not (0 <= min(amounts) and max(amounts) <= _MOST_OF_BUCKET * MICRO):
         raise ValueError(f"a settled amount is not between 0 and {MOST}")
 
 
