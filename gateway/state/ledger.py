@@ -97,7 +97,7 @@ def check_claims(claims: Sequence[Claim]) -> None:
 
 def check_amounts(amounts: Sequence[int]) -> None:
     """Raises ValueError for an amount that no store can count."""
-    if amounts and not (0 <= min(amounts) and max(amounts) <= _MOST_OF_BUCKET * MICRO):
+    if amounts and not (min(amounts) >= 0 and max(amounts) <= _MOST_OF_BUCKET * MICRO):
         raise ValueError(f"a settled amount is not between 0 and {MOST}")
 
 

@@ -203,7 +203,7 @@ class Batch:
             self.entries.append(Entry(self._serial, self._now, op, lease, claims, amounts, refusal))
 
 
-def _row(key: str, counter: Counter) -> tuple[str | int, ...]:
+def _row(key: str, counter: Counter) -> tuple[str | int | bytes | None, ...]:
     return (
         key,
         min(counter.used, _WIDEST),

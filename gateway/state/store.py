@@ -57,8 +57,9 @@ class Claim:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Level:
-    """A key's state right after the decision; never changed. A bucket: `used` = limit - what is in it.
+    """A key's state right after the decision. Never changed.
 
+    A bucket: `used` = limit - what is in it.
     A rolling budget: `used` is what counts now. Places: all that are taken are `reserved`.
     """
 
