@@ -18,13 +18,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import detector_speed, growing_conversation, load, report, stations, streams
+from benchmarks import detector_speed, growing_conversation, limits, load, report, stations, streams
 from benchmarks.contenders import CONTENDERS, PATH, Contender, Place, Running, start_upstream
 from benchmarks.processes import CannotStart
 
 CONNECTIONS = 64
 START_SECONDS = 180.0
-PARTS = ("all", "requests", "streams", "detectors")
+PARTS = ("all", "requests", "limits", "streams", "detectors")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -99,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(describe(), flush=True)
         if options.part in ("all", "requests"):
             code = requests(Path(folder), options)
+        if options.part in ("all", "limits"):
+            part = Path(folder) / "limits"
+            part.mkdir()
+            code = max(code, limits.run(part, options.rounds, options.seconds))
         if options.part in ("all", "streams"):
             part = Path(folder) / "streams"
             part.mkdir()

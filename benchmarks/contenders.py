@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -176,26 +177,34 @@ def _install_litellm() -> None:
 
 
 def start_gateway(place: Place, name: str, policies: str) -> Running:
-    """The gateway as an operator starts it: SQLite state, audit on, one worker."""
+    """The gateway as an operator starts it, with a policy file of ours and SQLite state."""
     source = ROOT / "policies" / policies
-    program_file = Path(sys.executable).with_name("portcullis")
-    for needed in (source, program_file):
-        if not needed.exists():
-            raise CannotStart(f"{needed.name} does not exist")
-    folder = place.folder / name
-    folder.mkdir()
-    policy = folder / policies
+    if not source.exists():
+        raise CannotStart(f"{source.name} does not exist")
     text = source.read_text()
     for address in POLICY_UPSTREAMS:
         text = text.replace(address, place.upstream)
-    policy.write_text(text)
+    return gateway(place, name, text, f"sqlite:///{place.folder}/{name}/state.db")
+
+
+def gateway(place: Place, name: str, policy: str, state: str) -> Running:
+    """One worker with audit, a policy's text and a state store."""
+    program_file = Path(sys.executable).with_name("portcullis")
+    if not program_file.exists():
+        raise CannotStart(f"{program_file.name} does not exist")
+    folder = place.folder / name
+    folder.mkdir()
+    policy_file, key = folder / "policy.yaml", folder / "master.key"
+    policy_file.write_text(policy)
+    key.write_text(secrets.token_hex(32) + "\n")  # with Redis none is made
+    key.chmod(0o600)
     port, probes = free_port(), free_port()
     command = [
-        *(str(program_file), "serve", "--policies", str(policy), "--admin", "off"),
+        *(str(program_file), "serve", "--policies", str(policy_file), "--admin", "off"),
         *("--listen", f"127.0.0.1:{port}", "--probes", f"127.0.0.1:{probes}"),
-        *("--state", f"sqlite:///{folder}/state.db", "--audit", str(folder / "audit")),
+        *("--state", state, "--audit", str(folder / "audit")),
     ]
-    own = {"PORTCULLIS_MASTER_KEY_FILE": str(folder / "master.key")}
+    own = {"PORTCULLIS_MASTER_KEY_FILE": str(key)}
     process = Process.start(name, command, core=PROXY_CORE, folder=place.folder, env=own)
     return Running(name, f"http://127.0.0.1:{port}{PATH}", process, f"http://127.0.0.1:{probes}")
 

@@ -45,11 +45,12 @@ function request()
   if varied then return wrk.format(nil, nil, nil, body()) end
   return fixed
 end
-
+"""
+DONE = """
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '{"requests": %%d, "microseconds": %%d, "p50": %%d, "p99": %%d, "failed": %%d}\\n',
+    '{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "failed": %d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end
@@ -97,16 +98,18 @@ def write_script(folder: Path, *, varied: bool) -> Path:
     path.write_text(
         SCRIPT
         % {
-            "pieces": ", ".join(_lua(piece) for piece in pieces()),
-            "words": ", ".join(_lua(word) for word in WORDS),
+            "pieces": ", ".join(quoted(piece) for piece in pieces()),
+            "words": ", ".join(quoted(word) for word in WORDS),
             "key": API_KEY,
             "varied": str(varied).lower(),
         }
+        + DONE
     )
     return path
 
 
-def _lua(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as Lua writes it."""
     assert "]==]" not in text
     return f"[==[{text}]==]"
 
