@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -45,6 +46,8 @@ CALLERS, PACE = 4, 0.08
 SLOW = 20.0
 """The generous bound for a call that waits for nobody, in multiples of one in good weather."""
 
+STATIONS = ("session", "rules", "settle")
+"""Those that ask the store."""
 COST = 1_000_000  # nano-dollars of a call
 USAGE = (10, 0)
 PRICES = {"gpt-4o-mini": {"input": "$100", "output": "$0", "max_output": 100}}
@@ -83,8 +86,9 @@ class Probed:
 
 @dataclass
 class Weather:
-    """When the store was lost, and back."""
+    """When it all began, the store was lost, and back; and what probes said meanwhile."""
 
+    began: float
     lost: float = 0.0
     back: float = 0.0
     seen: dict[str, Probed] = field(default_factory=dict)
@@ -163,7 +167,7 @@ def test_each_on_error_keeps_its_promise_and_every_amount_is_counted_once(
     known = {on_error: _probes(gateway) for on_error, gateway in gateways.items()}
     calls, weather = asyncio.run(_storm(gateways, redis_server, stop))
     for on_error, made in calls.items():
-        _print(f"{stop.__name__} {on_error}", made, weather)
+        _print(f"{stop.__name__} {on_error}", made, gateways[on_error], weather)
     for on_error, gateway in gateways.items():
         _promises(on_error, calls[on_error], weather)
         _shows(gateway, known[on_error], weather.seen[on_error])
@@ -178,7 +182,7 @@ async def _storm(
     redis: LocalRedis,
     stop: Callable[[LocalRedis], Callable[[], None]],
 ) -> tuple[dict[str, list[Call]], Weather]:
-    weather, over = Weather(), asyncio.Event()
+    weather, over = Weather(time.monotonic()), asyncio.Event()
     calls: dict[str, list[Call]] = defaultdict(list)
     async with session() as client:
         load = [
@@ -326,18 +330,29 @@ async def _levels(store: Store, keys: Counter[str]) -> Counter[str]:
     return Counter({key: level.used + level.reserved * 10**15 for key, level in levels})
 
 
-def _print(name: str, calls: list[Call], weather: Weather) -> None:
-    calls = [call for call in calls if not call.long]
-    parts = {
-        "before": [call for call in calls if call.ended < weather.lost],
-        "while away": _during(calls, weather),
-        "after": [call for call in calls if call.began > weather.back + AFTER / 2],
-        "as it was lost": [
-            c for c in calls if c.began < weather.lost + OPENED and c.ended > weather.lost
-        ],
+def _print(name: str, calls: list[Call], gateway: RunningGateway, weather: Weather) -> None:
+    """How long calls took, and how long of that in the stations that ask the store."""
+    shift = time.time() - time.monotonic()
+    spans = {
+        "before": (weather.began, weather.lost),
+        "as it was lost": (weather.lost, weather.lost + OPENED),
+        "while away": (weather.lost + OPENED, weather.back),
+        "after": (weather.back + AFTER / 2, float("inf")),
     }
     print(f"\n{name}: {dict(_outcomes(calls))}")
-    for word, made in parts.items():
-        took = sorted(call.took * 1000 for call in made) or [0.0]
-        p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
-        print(f"  {word}: {len(made)} calls, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    records = [record for record in gateway.records() if record["type"] == "closed"]
+    for word, (first, last) in spans.items():
+        took = [c.took * 1e3 for c in calls if not c.long and first < c.began and c.ended < last]
+        stations = [
+            sum(record["micros"].get(station, 0) for station in STATIONS) / 1e3
+            for record in records
+            if first < datetime.fromisoformat(record["time"]).timestamp() - shift < last
+        ]
+        print(
+            f"  {word}: {len(took)} calls, {_spread(took)}; of which the store {_spread(stations)}"
+        )
+
+
+def _spread(took: list[float]) -> str:
+    took = sorted(took) or [0.0]
+    return f"p50 {took[len(took) // 2]:.2f} ms, p99 {took[int(len(took) * 0.99)]:.2f} ms"
