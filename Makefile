@@ -60,6 +60,9 @@ lock: $(DEV) ## resolve the dependencies anew into the lock files
 	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo -o requirements.lock
 	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml --extra demo --extra dev -c requirements.lock -o requirements-dev.lock
 	@env -u PIP_FIND_LINKS $(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
+	@env -u PIP_FIND_LINKS $(LOCK) pyproject.toml requirements-image.in --override requirements-image.overrides \
+		-c requirements.lock -o requirements-image.lock
+	@env -u PIP_FIND_LINKS $(LOCK) --group pyproject.toml:image -c requirements-build.lock -o requirements-image-build.lock
 	@for folder in $(NODE) $(CODING); do \
 		(cd $$folder && npm install --package-lock-only --omit-lockfile-registry-resolved) || exit 1; done
 
@@ -107,7 +110,7 @@ $(CODING_READY): $(CODING)/package-lock.json $(CODING)/package.json
 
 # helm and what checks its output, built from source by go.sum. go 1.21 or newer gets itself the
 # version that go.mod asks for. Go's own build cache makes the next clone of this machine quick.
-$(HELM_READY): tests/helm/install.py $(HELM)/go.mod $(HELM)/go.sum $(HELM)/podsecurity/main.go | $(DEV)
+$(HELM_READY): tests/helm/install.py $(HELM)/go.mod $(HELM)/go.sum $(wildcard $(HELM)/*/main.go) | $(DEV)
 	@mkdir -p $(@D)
 	@export PATH="$$PATH:/usr/local/go/bin"; \
 	if [ "$(CHART)" = no ]; then echo "CHART=no: the tests of the Helm chart will skip" >&2; \

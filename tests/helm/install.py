@@ -1,5 +1,6 @@
-"""Builds what the chart's tests use, into tests/helm/go/bin: helm, kubeconform, podsecurity, and
-strict JSON schemas of Kubernetes and of the Prometheus operator. `make test` runs it where Go is.
+"""Builds what the chart's tests use, into tests/helm/go/bin: helm, kubeconform, two programs of the
+API server's own code, and strict JSON schemas of Kubernetes and of the Prometheus operator.
+`make test` runs it where Go is.
 
 Everything comes through Go's module proxy, pinned: programs by go.mod and go.sum, the two modules
 that only schemas are read of by the sums below. Kubernetes publishes its API as one OpenAPI
@@ -34,7 +35,7 @@ INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 def main() -> None:
     shutil.rmtree(BIN / "schemas", ignore_errors=True)
-    run("go", "build", "-o", "bin/", *PROGRAMS, "./podsecurity")
+    run("go", "build", "-o", "bin/", *PROGRAMS, "./podsecurity", "./apivalidate")
     operator = module("github.com/prometheus-operator/prometheus-operator", *OPERATOR)
     monitors = list(of_operator(operator))
     for version, digest in KUBERNETES.items():

@@ -44,7 +44,7 @@ SECRETS: dict[str, Any] = {
         "files": {"existingSecret": "providers"},
     },
     "masterKey": {"existingSecret": "portcullis-master-key"},
-    "tracing": {
+    "otlp": {
         "endpoint": "https://collector.example.com/otlp",
         "headers": {"existingSecret": "collector"},
     },
@@ -71,6 +71,19 @@ GATEWAY: dict[str, dict[str, Any]] = {
     "autoscaling": SHARED | {"autoscaling": {"enabled": True}},
     "autoscaling by cpu": SHARED
     | {"autoscaling": {"enabled": True, "inFlight": 0, "behavior": {}}},
+    "deployment": SHARED
+    | {"persistence": {"enabled": False}, "audit": {"to": "stdout"}, "replicas": 2},
+    "deployment to a collector": SHARED
+    | {
+        "persistence": {"enabled": False},
+        "audit": {"to": "otlp", "copies": ["stdout"]},
+        "otlp": {"endpoint": "http://collector.observability:4318", "traces": False},
+        "autoscaling": {"enabled": True},
+    },
+    "audit copies": {
+        "audit": {"copies": ["stdout", "otlp"]},
+        "otlp": {"endpoint": "https://collector.example.com"},
+    },
     "volume": {"persistence": {"size": "50Gi", "storageClass": "fast"}},
     "open": {
         "networkPolicy": {"enabled": False},
@@ -80,7 +93,7 @@ GATEWAY: dict[str, dict[str, Any]] = {
         "allowAnonymous": True,
     },
     "network": {
-        "tracing": {"endpoint": "http://collector.observability:4318"},
+        "otlp": {"endpoint": "http://collector.observability:4318"},
         "networkPolicy": {
             "agents": [
                 {"namespace": "research", "podSelector": {}},
@@ -120,6 +133,11 @@ SIDECAR: dict[str, dict[str, Any]] = {
     },
     "secrets": SECRETS | {"sidecar": {"example": {"enabled": True}}},
     "redis": SHARED | {"sidecar": {"example": {"enabled": True}}},
+    "audit to stdout": {
+        "audit": {"to": "stdout"},
+        "sidecar": {"stateVolume": "mine", "example": {"enabled": True}},
+        "extraVolumes": [{"name": "mine", "emptyDir": {}}],
+    },
     "everything that an SDK reads": {
         "sidecar": {
             "sdks": ["openai", "anthropic", "gemini", "ollama", "azure_openai", "forward_proxy"],

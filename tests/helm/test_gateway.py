@@ -18,6 +18,7 @@ from tests.helm.chart import (
     pods,
     render,
 )
+from tests.helm.switches import ALL
 
 pytestmark = needs_helm
 
@@ -61,6 +62,15 @@ def test_replicas_share_redis_and_the_master_key_and_each_keeps_an_audit_log_of_
     (volume,) = [each for each in pod(manifests)["volumes"] if each["name"] == mount["name"]]
     assert volume["secret"]["secretName"] == "portcullis-master-key"
     assert "state" not in {each["name"] for each in pod(manifests)["volumes"]}  # a claim for each
+
+
+def test_where_nothing_stays_on_disk_it_is_a_deployment_that_is_replaced_without_a_gap() -> None:
+    manifests = render(ALL["gateway, deployment"])
+    workload = one(manifests, "Deployment")["spec"]
+    assert workload["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert environment(gateway_container(manifests))["PORTCULLIS_AUDIT"] == "stdout:"
+    (state,) = [each for each in pod(manifests)["volumes"] if each["name"] == "state"]
+    assert "emptyDir" in state
 
 
 def test_an_autoscaler_is_not_overruled_by_a_number_of_replicas() -> None:

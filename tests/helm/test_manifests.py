@@ -38,6 +38,15 @@ def kubeconform(manifests: str, version: str) -> str:
     return done.stdout + done.stderr
 
 
+def api_server(manifests: str) -> str:
+    """What the API server's own code says against them; nothing where it says nothing."""
+    done = subprocess.run(
+        [str(BIN / "apivalidate")], input=manifests, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
 def pod_security(level: str, found: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Pod -> why this level of the Pod Security Standards refuses it."""
     done = subprocess.run(
@@ -64,6 +73,11 @@ def test_kubernetes_takes_every_object(name: str, version: str) -> None:
     manifests = rendered(name)
     assert objects(manifests) or name == "sidecar, default"
     assert kubeconform(manifests, version) == ""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_api_server_would_create_every_object(name: str) -> None:
+    assert api_server(rendered(name)) == ""
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if "lock" not in name])
@@ -98,6 +112,22 @@ def test_the_schemas_would_see_a_mistake(right: str, wrong: str) -> None:
     manifests = render()
     assert right in manifests
     assert kubeconform(manifests.replace(right, wrong), NEWEST) != ""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("name: gate-portcullis\n", "name: gate_portcullis\n"),
+        ("{name: data, containerPort: 8484}", "{name: far-too-long-for-a-port, containerPort: 1}"),
+        ("mountPath: /tmp}", "mountPath: /var/lib/portcullis}"),
+        ("serviceAccountName: gate", "serviceAccountName: Gate"),
+        ("fe80::/10", "10.0.0.0/8"),
+    ],
+)
+def test_the_api_server_would_see_what_schemas_cannot(right: str, wrong: str) -> None:
+    manifests = rendered("gateway, default")
+    assert right in manifests
+    assert api_server(manifests.replace(right, wrong)) != ""
 
 
 def test_labels_of_ones_own_come_to_all_and_take_the_place_of_none_that_selects() -> None:

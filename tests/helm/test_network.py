@@ -97,9 +97,9 @@ def test_agents_of_other_namespaces_are_named_with_what_else_they_need() -> None
 
 def test_traces_leave_by_the_port_of_their_endpoint() -> None:
     collector = Place("10.0.0.3", "observability", {"app": "collector"})
-    policies, gate = network({"tracing": {"endpoint": "http://collector.observability:4318"}})
+    policies, gate = network({"otlp": {"endpoint": "http://collector.observability:4318"}})
     assert passes(policies, gate, collector, 4318)
-    policies, gate = network({"tracing": {"endpoint": "https://collector.example.com/otlp"}})
+    policies, gate = network({"otlp": {"endpoint": "https://collector.example.com/otlp"}})
     assert passes(policies, gate, PROVIDER, 443)
     assert not passes(policies, gate, collector, 4318)
 

@@ -23,6 +23,9 @@ POLICY = "version: 1\n"
         ({"mode": "sidecar", "redis": {"existingSecret": "redis"}}, "needs masterKey"),
         ({"persistence": {"enabled": False}}, "persistence.enabled: false needs redis"),
         (SHARED | {"persistence": {"enabled": False}}, "needs an audit log that leaves the pod"),
+        ({"audit": {"to": "otlp"}}, "set otlp.endpoint to a collector"),
+        ({"audit": {"copies": ["otlp"]}}, "set otlp.endpoint to a collector"),
+        ({"audit": {"to": "stdout", "copies": ["stdout"]}}, "audit.copies names where"),
         (
             SHARED | {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}},
             "autoscaling.minReplicas is more than",

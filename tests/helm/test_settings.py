@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from gateway.state.redis_url import VARIABLES
 from gateway.telemetry.logs import LEVEL_VARIABLE
 from gateway.telemetry.trace_settings import read_trace_settings
 from tests.helm.acting import variables
-from tests.helm.chart import gateway_container, needs_helm, one, render
+from tests.helm.chart import ROOT, gateway_container, needs_helm, one, render
 from tests.helm.switches import ALL, POLICY
 
 pytestmark = needs_helm
@@ -64,6 +66,20 @@ def test_the_command_has_no_flag_that_serve_has_not(name: str) -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser)
     parser.parse_args(flags)
+
+
+def test_the_image_is_started_as_it_was_made() -> None:
+    """The chart gives arguments to the image's own entry point, and `helm test` its Python."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    found = re.search(r"^ENTRYPOINT (\[.*\])$", dockerfile, re.MULTILINE)
+    assert found is not None
+    entry = json.loads(found[1])
+    assert entry[1:] == ["-m", "gateway"]
+    manifests = render()
+    assert "command" not in gateway_container(manifests)
+    asked = one(manifests, "Pod")["spec"]["containers"][0]
+    assert asked["command"][0] == entry[0]
+    compile(asked["args"][0], "helm test", "exec")
 
 
 def test_a_policy_in_the_values_is_one_that_serve_would_take(tmp_path: Path) -> None:

@@ -12,6 +12,12 @@ values.schema.json's business; here stands what two values say together. */}}
 {{- if and .Values.policies.files (not (regexMatch "\\.ya?ml( |$)" (keys .Values.policies.files | sortAlpha | join " "))) -}}
 {{- fail "policies.files has no *.yaml: the gateway reads the *.yaml and *.yml of its folder" -}}
 {{- end -}}
+{{- if and (or (eq .Values.audit.to "otlp") (has "otlp" .Values.audit.copies)) (not .Values.otlp.endpoint) -}}
+{{- fail "audit.to or audit.copies name otlp: set otlp.endpoint to a collector, such as http://collector.observability:4318" -}}
+{{- end -}}
+{{- if has .Values.audit.to .Values.audit.copies -}}
+{{- fail "audit.copies names where audit.to goes already" -}}
+{{- end -}}
 {{- if eq .Values.mode "gateway" -}}{{- include "portcullis.gatewayChecks" . -}}{{- end -}}
 {{- if eq .Values.mode "sidecar" -}}{{- include "portcullis.sidecarChecks" . -}}{{- end -}}
 {{- end }}
@@ -33,7 +39,7 @@ values.schema.json's business; here stands what two values say together. */}}
 {{- if and (not .Values.persistence.enabled) (not $redis) -}}
 {{- fail "persistence.enabled: false needs redis.existingSecret: without a volume a restart would forget what was spent" -}}
 {{- end -}}
-{{- if and (not .Values.persistence.enabled) (not (include "portcullis.auditLeaves" .)) -}}
+{{- if and (not .Values.persistence.enabled) (eq .Values.audit.to "volume") -}}
 {{- fail "persistence.enabled: false needs an audit log that leaves the pod: set audit.to to stdout or otlp" -}}
 {{- end -}}
 {{- if and .Values.tls.clientCaKey (not .Values.tls.existingSecret) -}}

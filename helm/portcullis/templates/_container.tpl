@@ -27,6 +27,7 @@ audit log goes) stand with the mode. */}}
 - name: PORTCULLIS_MASTER_KEY_FILE
   value: /etc/portcullis/master-key/{{ .Values.masterKey.key }}
 {{- end }}
+{{ include "portcullis.auditEnv" . }}
 - name: PORTCULLIS_LOG_LEVEL
   value: {{ .Values.logLevel }}
 - name: PORTCULLIS_WORKERS
@@ -35,10 +36,14 @@ audit log goes) stand with the mode. */}}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $from.secret | quote }}, key: {{ $from.key | quote }}}}
 {{- end }}
-{{- with .Values.tracing }}
+{{- with .Values.otlp }}
 {{- if .endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ .endpoint | quote }}
+{{- if not .traces }}
+- name: OTEL_TRACES_EXPORTER
+  value: none
+{{- end }}
 - name: OTEL_SERVICE_NAME
   value: {{ include "portcullis.fullname" $ | quote }}
 {{- with .headers }}
@@ -146,10 +151,12 @@ else the gateway's default. */}}
 {{- if kindIs "invalid" .Values.drainSeconds -}}{{ $seconds }}{{- else -}}{{ int .Values.drainSeconds }}{{- end -}}
 {{- end }}
 
-{{/* Where the audit log goes, as `--audit` takes it; and whether a copy leaves the pod at once. */}}
-{{- define "portcullis.audit" -}}
-/var/lib/portcullis/audit
+{{/* Where the audit log goes, as `--audit` and `--audit-copy` take it. */}}
+{{- define "portcullis.auditEnv" -}}
+- name: PORTCULLIS_AUDIT
+  value: {{ ternary "/var/lib/portcullis/audit" (printf "%s:" .Values.audit.to) (eq .Values.audit.to "volume") | quote }}
+{{- with .Values.audit.copies }}
+- name: PORTCULLIS_AUDIT_COPY
+  value: {{ join "," . | quote }}
 {{- end }}
-
-{{- define "portcullis.auditLeaves" -}}
 {{- end }}

@@ -86,8 +86,6 @@ does not. */}}
   value: "{{ $any }}:9484"
 - name: PORTCULLIS_ADMIN
   value: {{ ternary "127.0.0.1:9485" "off" .Values.admin.enabled | quote }}
-- name: PORTCULLIS_AUDIT
-  value: {{ include "portcullis.audit" . | quote }}
 {{- with .Values.tls.existingSecret }}
 - name: PORTCULLIS_TLS_CERT
   value: /etc/portcullis/tls/tls.crt
@@ -102,5 +100,5 @@ does not. */}}
 - name: PORTCULLIS_ALLOW_ANONYMOUS
   value: "true"
 {{- end }}
-{{ include "portcullis.env" . }}
+{{ include "portcullis.env" . | trim }}
 {{- end }}

@@ -31,8 +31,6 @@ ended. */}}
       value: "{{ $any }}:{{ .Values.sidecar.probesPort }}"
     - name: PORTCULLIS_ADMIN
       value: {{ .Values.sidecar.admin | quote }}
-    - name: PORTCULLIS_AUDIT
-      value: {{ include "portcullis.audit" . | quote }}
     {{- include "portcullis.env" . | trim | nindent 4 }}
   ports:
     - {name: ptc-probes, containerPort: {{ .Values.sidecar.probesPort }}}
