@@ -62,10 +62,13 @@ class MemoryStore:
         if not claims:
             return Admission("", (), 0)
         now = self._sweep()
-        self._forget_counters(2 * len(claims), now)
+        if len(self._counters) >= MOST_KEYS:
+            self._forget_counters(2 * len(claims), now)
         if len(self._counters) >= MOST_KEYS:
             raise StoreError("the state in memory is full: use --state sqlite:///PATH")
+        before = len(self._counters)
         decision = ledger.admit(self._counters, claims, now)
+        self._forget_counters(1 + 2 * (len(self._counters) - before), now)
         lease, held = "", tuple(claims)
         self._serial += 1
         if decision.refusal is None:
@@ -163,7 +166,7 @@ class MemoryStore:
                 del self._counters[claim.key]
 
     def _forget_counters(self, most: int, now: int) -> None:
-        """Look at the next few; twice as many as a call can add, so that none pile up."""
+        """Look at the next few; more than twice as many as a call added, so that none pile up."""
         for _ in range(min(most, len(self._counters))):
             key, counter = next(iter(self._counters.items()))
             if counter.forgotten(now):
