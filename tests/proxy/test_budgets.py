@@ -3,6 +3,7 @@ and nothing unpaid, however a call ends."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.exchange import Exchange
 from gateway.state.store import Claim, Level
 from gateway.testing import answers, gemini_answers
 from gateway.testing.answers import Say
@@ -233,28 +235,26 @@ def test_a_call_that_hangs_up_before_it_is_sent_costs_nothing(start: Start, book
 
     def arrange(parts: Parts) -> None:
         books.watch(parts)
-        admit = parts.store.admit
+        opened = parts.closer.open
 
-        async def slow(claims: Any) -> Any:
-            import asyncio
-
-            admission = await admit(claims)
+        async def slow(exchange: Exchange) -> None:
+            await opened(exchange)
             reached.set()
             await asyncio.to_thread(go_on.wait, 20)
-            return admission
 
-        parts.store.admit = slow  # type: ignore[method-assign]
+        parts.closer.open = slow  # type: ignore[method-assign]
 
     bench = start(budget("9000 tokens"), arrange=arrange)
     with Connection(bench.base) as connection:
         connection.send("POST", "/v1/chat/completions", chat(max_tokens=50), [JSON])
         assert reached.wait(20)
         connection.hang_up()
-    go_on.set()
     while bench.gateway.do(_running(bench)):
         pass
+    go_on.set()
     assert bench.upstream.got == []
-    assert books.level(bench).used == 0
+    level = books.level(bench)
+    assert (level.used, level.reserved) == (0, 0)
 
 
 async def _running(bench: Bench) -> int:

@@ -149,7 +149,8 @@ class BudgetRule(Rule):
 
     def _most_output(self, exchange: Exchange) -> int:
         """Output tokens that each choice may have."""
-        return self._prices.bounds(call_of(exchange), self._price(exchange))[1]
+        call = call_of(exchange)
+        return call.max_output if call.max_output is not None else self._price(exchange).max_output
 
     def _most(self, exchange: Exchange, output: int | None = None) -> int:
         """The most that a call can use of the budget. `output`: with so many output tokens for
