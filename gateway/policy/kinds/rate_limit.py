@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from gateway.config.rule_options import LimitOptions
 from gateway.config.units import (
@@ -39,6 +39,7 @@ LARGEST = 10**12
 LIKELY_OUTPUT = 500
 """Tokens that an answer is taken to have until it is known, where it may have as many."""
 NANO_PER_MICRO = 1000
+MOST_PLACES = 1_000_000
 PLACE_WAIT = 1.0
 """Seconds after which a call that found no place may ask again."""
 
@@ -55,7 +56,7 @@ class RateLimitOptions(LimitOptions):
     input_tokens: RateField | None = None
     output_tokens: RateField | None = None
     dollars: DollarRateField | None = None
-    concurrency: CountField | None = Field(default=None, ge=1, le=1_000_000)
+    concurrency: CountField | None = None
     burst: AmountOrCountField | None = None
     missing: Missing = "block"
 
@@ -72,6 +73,8 @@ class RateLimitOptions(LimitOptions):
                 'expected a rate (`requests`, `tokens`, `dollars` ...), such as "600/min", or '
                 "`concurrency`"
             )
+        if self.concurrency is not None and not 1 <= self.concurrency <= MOST_PLACES:
+            raise ValueError(f"`concurrency` is from 1 to {MOST_PLACES}")
         if self.burst is not None:
             if len(rates) != 1:
                 raise ValueError("`burst` holds for one rate: write each rate as a rule of its own")

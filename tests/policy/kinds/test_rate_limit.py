@@ -285,7 +285,7 @@ def test_tunnels_count_as_requests_and_take_places() -> None:
         ({"dollars": "$1/min", "burst": "$0.0000001"}, "at least 1"),
         ({"dollars": "1/min"}, r"\$5/min"),
         ({"dollars": "$0.0000001/min"}, "exactly"),
-        ({"concurrency": 0}, "greater than or equal to 1"),
+        ({"concurrency": 0}, "from 1 to 1000000"),
         ({"requests": "1/min", "burst": 0}, "at least 1"),
         ({"tokens": "2000G/min"}, "at most"),
         ({"requests": "often"}, "600/min"),
