@@ -19,8 +19,10 @@ from gateway.admin.api import AdminApi
 from gateway.admin.health import Probes
 from gateway.admin.listener import Listener
 from gateway.audit.chain import Seal
+from gateway.audit.copies import CopyTo
 from gateway.audit.heads import StoreHeads
 from gateway.audit.record import make_digest
+from gateway.audit.sinks import Sink, Stdout
 from gateway.audit.writer import AuditWriter
 from gateway.config.keys import derive, load_master_key
 from gateway.config.load import load_texts
@@ -244,7 +246,7 @@ async def build(
     await store.open()
     if is_redis(settings.state):
         await check_same_key(store, derive(master, "same-key"))
-    folder = await asyncio.to_thread(settings.audit.resolve)
+    folder = "" if settings.audit_sink else str(await asyncio.to_thread(settings.audit.resolve))
     metrics = Metrics()
     cache = ScanCache(derive(master, "scan-cache"))
     metrics.watch_cache(cache)
@@ -257,12 +259,13 @@ async def build(
     )
     audit_key = derive(master, "audit")
     audit = AuditWriter(
-        settings.audit,
+        _sink(settings.audit_sink) if settings.audit_sink else settings.audit,
         audit_key,
-        StoreHeads(store, Seal(audit_key), str(folder)),
+        StoreHeads(store, Seal(audit_key), folder),
         digest=digest,
         name=f"worker-{number}",
         state=shown_url(settings.state),
+        copies=[CopyTo(_sink(name)) for name in settings.audit_copies],
     )
     metrics.watch_audit(audit)
     metrics.watch_store(store)
@@ -336,6 +339,15 @@ async def build(
         tracing,
     )
     return parts, current
+
+
+def _sink(name: str) -> Sink:
+    """A place for the audit log's lines besides a folder. Raises ConfigError."""
+    if name == "stdout":
+        return Stdout()
+    from gateway.telemetry.otlp_logs import OtlpLogs  # costs memory: only where it is asked for
+
+    return OtlpLogs()
 
 
 def _live(

@@ -14,38 +14,54 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__
 from gateway.audit import files
-from gateway.audit.chain import NO_HASH, VERSION, Head, RecordType, Seal, moment
+from gateway.audit.chain import NO_HASH, Head, RecordType, Seal
+from gateway.audit.chain_end import ChainEnd, Copy
 
 _DAY = 86400
 
 
-class ChainFile:
-    """The end of one writer's newest chain.
+class ChainFile(ChainEnd):
+    """The end of one writer's newest chain, in a folder.
 
     Args:
         state: where the chain's heads are kept, for the `started` records.
         file_bytes: a file is closed and the next one begun when it is longer than this, or a
             UTC day has ended.
+        copies: told of every line that was written.
     """
 
-    def __init__(self, folder: Path, writer: str, seal: Seal, state: str, file_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        writer: str,
+        seal: Seal,
+        state: str,
+        file_bytes: int,
+        copies: Sequence[Copy] = (),
+    ) -> None:
+        super().__init__(writer, seal, state, copies)
         self._folder = folder
-        self._writer = writer
-        self._seal = seal
-        self._state = state
         self._file_bytes = file_bytes
+        self._lock = -1
         self._fd = -1
         self._retired: list[int] = []  # files that are complete but not on disk yet
         self._named = True  # the folder knows the file's name on disk
-        self._chain = ""
         self._number = 0
         self._size = 0
         self._tomorrow = 0.0
-        self._seq = -1
-        self._prev = NO_HASH
         self._torn = False
+
+    @property
+    def where(self) -> str:
+        return str(self._folder)
+
+    def lock(self) -> None:
+        self._lock = files.lock(self._folder, self._writer)
+
+    def unlock(self) -> None:
+        os.close(self._lock)
+        self._lock = -1
 
     @property
     def is_open(self) -> bool:
@@ -55,11 +71,6 @@ class ChainFile:
     def ready(self) -> bool:
         """Whether a line may be written: open, and no half a line at the end."""
         return self._fd >= 0 and not self._torn
-
-    @property
-    def head(self) -> Head | None:
-        """The last line written; None before the first."""
-        return Head(self._chain, self._seq, self._prev) if self._seq >= 0 else None
 
     # --- begin and end ---
 
@@ -77,8 +88,7 @@ class ChainFile:
 
     def _open_end(self, now: float, heads: Sequence[Head], introduction: dict[str, Any]) -> None:
         found = files.newest(self._folder, self._writer)
-        started = {**introduction, "state": self._state, "gateway": __version__}
-        started["pid"] = os.getpid()
+        started = self._started(introduction)
         after: dict[str, str] = {}
         if found is not None:
             try:
@@ -111,12 +121,6 @@ class ChainFile:
             torn = {"bytes": len(end.torn), "sha256": hashlib.sha256(end.torn).hexdigest()}
             self.write(RecordType.RECOVERED, torn, now)
 
-    def _genesis(self, after: dict[str, str]) -> dict[str, Any]:
-        payload: dict[str, Any] = {"key": self._seal.key_id, "gateway": __version__}
-        if after:
-            payload["after"] = after
-        return payload
-
     def close(self) -> None:
         """Close the files; what is not on disk yet is left to the operating system."""
         for fd in (*self._retired, self._fd):
@@ -127,24 +131,13 @@ class ChainFile:
 
     # --- lines ---
 
-    def write(self, kind: RecordType, payload: dict[str, Any], now: float) -> None:
-        """Seal a payload as the chain's next line and hand it to the operating system."""
-        seq = self._seq + 1
-        payload["v"] = VERSION
-        payload["chain"] = self._chain
-        payload["seq"] = seq
-        payload["prev"] = self._prev
-        payload["type"] = str(kind)
-        payload["time"] = moment(now)
-        line, hashed = self._seal.line(payload)
+    def _hand_over(self, line: bytes) -> None:
         written = os.write(self._fd, line)
         if written != len(line):  # the rest fits, or says why it does not
             self._torn = True
             while written < len(line):
                 written += os.write(self._fd, line[written:])
             self._torn = False
-        self._seq = seq
-        self._prev = hashed
         self._size += written
 
     def repair(self) -> None:

@@ -35,7 +35,8 @@ class HeadStore(Protocol):
 class StoreHeads:
     """Heads in a `Store`: `audit/head/<chain>`, and the chains' names under `audit/chain/<n>`.
 
-    `folder` is the resolved path of the audit folder: one store may serve several.
+    `folder` is the resolved path of the audit folder: one store may serve several. Without one the
+    chains are on a stream: nobody goes on with them, so that their names are not kept.
     A head whose signature is wrong is not a head; `forged` counts them.
     """
 
@@ -49,6 +50,8 @@ class StoreHeads:
     async def load(self) -> list[Head]:
         heads: list[Head] = []
         self.forged = []
+        if not self._folder:
+            return heads
         for number in range(MOST_CHAINS):
             entry = await self._store.get(f"audit/chain/{number}")
             if entry is None:
@@ -84,7 +87,7 @@ class StoreHeads:
     async def save(self, head: Head) -> None:
         value = [head.seq, head.hash, self._seal.head_mac(head.chain, head.seq, head.hash)]
         await self._store.put(f"audit/head/{head.chain}", orjson.dumps(value), TEN_YEARS)
-        if head.chain not in self._known:
+        if self._folder and head.chain not in self._known:
             await self._register(head.chain)
 
     async def _register(self, chain: str) -> None:

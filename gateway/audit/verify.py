@@ -59,7 +59,7 @@ def verify(
     if not seals:
         report.unchecked.append("without the audit key nobody can tell who wrote these records")
     for name, files in chains.items():
-        check = _ChainCheck(name, seals, [a for a in anchors if a.head.chain == name])
+        check = ChainCheck(name, seals, [a for a in anchors if a.head.chain == name])
         check.walk(files)
         check.finish(running=is_latest(name, chains) and _is_locked(folder, name))
         report.chains.append(check.report)
@@ -118,7 +118,7 @@ def _lost_chains(
     return list(lost.values())
 
 
-class _ChainCheck:
+class ChainCheck:
     """Walks the lines of one chain, keeping what the next line must be."""
 
     def __init__(self, chain: str, seals: Sequence[Seal], anchors: Sequence[Anchor]) -> None:
@@ -141,6 +141,12 @@ class _ChainCheck:
     def has_key(self) -> bool:
         """Whether the key that the chain names is at hand."""
         return self._seal is not None
+
+    def take(self, name: str, number: int, raw: bytes) -> None:
+        """Look at a line (without its line break) of a file that holds several chains."""
+        self._place = (name, number)
+        self.report.files = 1
+        self._line(raw)
 
     def walk(self, files: Sequence[tuple[int, Path]]) -> None:
         expected = 1
@@ -291,8 +297,12 @@ class _ChainCheck:
 
     # --- the end ---
 
-    def finish(self, *, running: bool) -> None:
-        """Compare with what is known from elsewhere, and say what is still open."""
+    def finish(self, *, running: bool, anchored: bool = False) -> None:
+        """Compare with what is known from elsewhere, and say what is still open.
+
+        Args:
+            anchored: something is known that is compared elsewhere.
+        """
         report = self.report
         if running:
             report.running += self._open
@@ -304,7 +314,7 @@ class _ChainCheck:
             report.unchecked.append(f"chain {report.chain} has no record yet")
         for anchor in self._anchors:
             self._check_anchor(anchor)
-        if not self._anchors:
+        if not self._anchors and not anchored:
             self._unanchored()
 
     def _check_anchor(self, anchor: Anchor) -> None:

@@ -3,6 +3,7 @@
 Rules of this file:
 - A line has been handed to the operating system when `open`, `close` or `event` returns: it
   survives the death of this process. `await flushed()` returns once it survives the machine's.
+  (On a stream: it waits in memory, in order, and is with the stream once `flushed` returns.)
 - One writer a chain: the lock MUST be held while a line is written.
 - A line that cannot be written is never left out silently: `AuditError` is raised, `lost` counts
   it, and the first line that can be written again is a `gap` record that says how many.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,8 +24,12 @@ from typing import Any
 
 from gateway.audit import files, record
 from gateway.audit.chain import Head, RecordType, Seal
+from gateway.audit.chain_end import ChainEnd
 from gateway.audit.chain_file import ChainFile
+from gateway.audit.chain_stream import ChainStream
+from gateway.audit.copies import CopyTo
 from gateway.audit.heads import HeadStore
+from gateway.audit.sinks import Sink
 from gateway.errors import OwnError
 from gateway.exchange import Exchange
 from gateway.state.store import StoreError
@@ -51,14 +55,15 @@ class AuditError(OwnError):
 
 
 class AuditWriter:
-    """One chain in one folder, written by one process.
+    """One chain in one folder, or on one stream, written by one process.
 
     Args:
-        folder: made with mode 0700 if need be.
+        place: a folder, made with mode 0700 if need be, or a sink that takes the lines.
         key: the audit key; `digest` digests texts under a key of its own.
         heads: where the chain's head is kept besides the log.
         name: the writer's name, unique in the folder: letters, digits and `-`.
         state: what `verify` may open to find the heads: the state's URL without credentials.
+        copies: who gets every line as well.
 
     Attributes:
         healthy: False from a failed write or fsync until one works again.
@@ -70,7 +75,7 @@ class AuditWriter:
 
     def __init__(
         self,
-        folder: Path,
+        place: Path | Sink,
         key: bytes,
         heads: HeadStore,
         *,
@@ -80,24 +85,30 @@ class AuditWriter:
         file_bytes: int = DEFAULT_FILE_BYTES,
         sync_every: float = DEFAULT_SYNC_EVERY,
         lock_wait: float = DEFAULT_LOCK_WAIT,
+        copies: Sequence[CopyTo] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.folder = folder
         self.name = name
+        self.copies = tuple(copies)
         self.digest = digest
         self.healthy = True
         self.lost = 0
         self.syncs_failed = 0
         self.heads_failed = 0
         self.records: dict[str, int] = {}
-        self._file = ChainFile(folder, name, Seal(key), state, file_bytes)
+        self._sink = None if isinstance(place, Path) else place
+        self._file: ChainEnd = (
+            ChainFile(place, name, Seal(key), state, file_bytes, self.copies)
+            if isinstance(place, Path)
+            else ChainStream(place, name, Seal(key), state, self.copies)
+        )
         self._heads = heads
         self._sync_every = sync_every
         self._lock_wait = lock_wait
         self._clock = clock
         self._known_heads: Sequence[Head] = ()
         self._introduction: dict[str, Any] = {}
-        self._lock = -1
+        self._running = False  # and has the lock
         self._missing = 0  # lines lost since the last gap record
         self._why = ""
         self._unsynced = False  # the last fsync failed
@@ -122,6 +133,8 @@ class AuditWriter:
         """
         self._introduction = introduction or {}
         self._known_heads = await self._heads.load()
+        for copy in self.copies:
+            copy.start()
         await self._take_lock()
         try:
             self._begin(self._clock())
@@ -134,15 +147,16 @@ class AuditWriter:
         """Wait a while for the lock: whoever wrote before may be ending right now."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._lock_wait
-        while self._lock < 0:
+        while not self._running:
             try:
-                self._lock = files.lock(self.folder, self.name)
+                self._file.lock()
+                self._running = True
             except files.Locked as error:
                 if loop.time() >= ends:
-                    raise AuditError(f"{self.folder}: {_words(error)}") from error
+                    raise AuditError(f"{self._file.where}: {_words(error)}") from error
                 await asyncio.sleep(_LOCK_PAUSE)
             except OSError as error:
-                raise AuditError(f"{self.folder}: {_words(error)}") from error
+                raise AuditError(f"{self._file.where}: {_words(error)}") from error
 
     def _begin(self, now: float) -> None:
         self._file.begin(now, self._known_heads, self._introduction)
@@ -150,7 +164,7 @@ class AuditWriter:
 
     async def stop(self, farewell: dict[str, Any] | None = None) -> None:
         """Write `stopped`, put everything on disk, save the head, let go of the lock."""
-        if self._lock < 0:
+        if not self._running:
             return
         with contextlib.suppress(AuditError):  # counted, and `healthy` says so
             self.event(RecordType.STOPPED, farewell or {})
@@ -159,9 +173,13 @@ class AuditWriter:
         self._hurry.set()
         if self._keeper is not None:
             await self._keeper
+        if self._sink is not None:
+            self._sink.close()
         self._file.close()
-        os.close(self._lock)
-        self._lock = -1
+        self._file.unlock()
+        self._running = False
+        for copy in self.copies:
+            await copy.stop()
 
     # --- what the stations call ---
 
@@ -224,7 +242,7 @@ class AuditWriter:
 
     def _mend(self, now: float) -> None:
         """After a failure: cut off what half a write left, then say what is missing."""
-        if self._lock < 0:
+        if not self._running:
             raise OSError(errno.EBADF, "The writer is not running")
         if not self._file.is_open:
             self._begin(now)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -19,6 +23,7 @@ from gateway.audit.findings import ChainReport, Report, State
 from gateway.audit.heads import StoreHeads
 from gateway.audit.reading import exchanges, last_state
 from gateway.audit.verify import Anchor, verify
+from gateway.audit.verify_lines import look_over, verify_lines
 from gateway.cli.audit_show import row, story
 from gateway.config.keys import derive, load_master_key
 from gateway.config.settings import Settings, read_settings
@@ -28,6 +33,7 @@ from gateway.state.store import Store, StoreError
 
 _SQLITE = "sqlite:///"
 _LISTED = 10
+_LONGEST_LINE = 1 << 24
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,6 +54,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="lines captured from stdout or a collector, - for stdin (default: the audit folder)",
+    )
     parser.add_argument(
         "--state",
         metavar="URL",
@@ -106,21 +118,74 @@ def _verify(args: argparse.Namespace, settings: Settings) -> int:
         Seal(derive(load_master_key(path), "audit"))
         for path in (settings.master_key, *(Path(name) for name in args.master_key))
     ]
-    state = _state(args.state, settings, os.environ)
-    if is_redis(state) and state != settings.state:
-        # An edited log must not say to whom a password is sent.
-        trouble = f"the log says that its heads are kept in {state}: name that with --state"
-        found, forged = list[Anchor](), list[str]()
-    else:
-        found, forged, trouble = _heads(state, seals, settings.audit)
+    if args.file:
+        return _verify_file(args, settings, seals, anchors)
+    if settings.audit_sink:
+        raise ConfigError(
+            [f"the audit log goes to {settings.audit_sink}: name a FILE of its lines"]
+        )
+    try:
+        written = last_state(settings.audit)
+    except OSError:
+        written = ""
+    chains = {path.name.split(".")[0] for path in settings.audit.glob("*.jsonl")}
+    folder = str(settings.audit.resolve())
+    found, forged, trouble = _known(args, settings, seals, written, chains, folder)
     report = verify(settings.audit, seals, [*anchors, *found], forged_heads=forged)
     if trouble:
         report.unchecked.append(trouble)
-    if args.json:
-        print(_as_json(report, settings.audit))
-    else:
-        print(_in_words(report, settings.audit))
+    print(_as_json(report, settings.audit) if args.json else _in_words(report, settings.audit))
     return report.exit_code
+
+
+def _verify_file(
+    args: argparse.Namespace,
+    settings: Settings,
+    seals: Sequence[Seal],
+    anchors: Sequence[Anchor],
+) -> int:
+    name = "stdin" if args.file == "-" else args.file
+    with contextlib.ExitStack() as stack:
+        if args.file == "-":
+            file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        else:
+            file = stack.enter_context(Path(args.file).open("rb"))
+        file.seek(0)
+        captured = look_over(_lines_of(file))
+        written = next((each.state for each in captured.values() if each.state), "")
+        found, forged, trouble = _known(args, settings, seals, written, captured, "")
+        file.seek(0)
+        report, passed_over = verify_lines(
+            name, _lines_of(file), captured, seals, anchors, found, forged_heads=forged
+        )
+    if trouble:
+        report.unchecked.append(trouble)
+    print(_as_json(report, Path(name)) if args.json else _in_words(report, Path(name)))
+    if passed_over and not args.json:
+        print(f"  {passed_over} lines that are no records of an audit log were passed over")
+    return report.exit_code
+
+
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    while raw := file.readline(_LONGEST_LINE):
+        yield raw
+
+
+def _known(
+    args: argparse.Namespace,
+    settings: Settings,
+    seals: Sequence[Seal],
+    written: str,
+    chains: Collection[str],
+    folder: str,
+) -> tuple[list[Anchor], list[str], str]:
+    """What the state store knows (see `_heads`): the one that was named, or that the log names."""
+    state = _state(args.state, settings, os.environ, written)
+    if is_redis(state) and state != settings.state:
+        # An edited log must not say to whom a password is sent.
+        return [], [], f"the log says that its heads are kept in {state}: name that with --state"
+    return _heads(state, seals, chains, folder)
 
 
 def _head(text: str) -> Head:
@@ -131,19 +196,19 @@ def _head(text: str) -> Head:
     return Head(chain, int(number), hashed)
 
 
-def _state(given: str | None, settings: Settings, variables: Mapping[str, str]) -> str:
-    """The state that was named; else the file that the log itself names; else the default."""
-    if given is None and not variables.get("PORTCULLIS_STATE"):
-        try:
-            written = last_state(settings.audit)
-        except OSError:
-            written = ""
-        if written.startswith((_SQLITE, "memory")) or is_redis(written):
-            return written
+def _state(
+    given: str | None, settings: Settings, variables: Mapping[str, str], written: str
+) -> str:
+    """The state that was named; else the one that the log itself names; else the default."""
+    named = given is not None or variables.get("PORTCULLIS_STATE")
+    if not named and (written.startswith((_SQLITE, "memory")) or is_redis(written)):
+        return written
     return settings.state
 
 
-def _heads(url: str, seals: Sequence[Seal], folder: Path) -> tuple[list[Anchor], list[str], str]:
+def _heads(
+    url: str, seals: Sequence[Seal], chains: Collection[str], folder: str
+) -> tuple[list[Anchor], list[str], str]:
     """Heads of the state store, chains whose head there is forged, and what went wrong."""
     from gateway.state.open import open_store
 
@@ -152,9 +217,8 @@ def _heads(url: str, seals: Sequence[Seal], folder: Path) -> tuple[list[Anchor],
     path = Path(url.removeprefix(_SQLITE))
     if url.startswith(_SQLITE) and not path.exists():
         return [], [], f"{path}: the state store is not there, so a cut tail would not show"
-    chains = {path.name.split(".")[0] for path in folder.glob("*.jsonl")}
     store = open_store(url, time.time)
-    readers = [StoreHeads(store, seal, str(folder.resolve())) for seal in seals]
+    readers = [StoreHeads(store, seal, folder) for seal in seals]
     try:
         heads = asyncio.run(_read_heads(store, readers, chains))
     except StoreError as error:

@@ -21,6 +21,9 @@ IMAGE_FOLDER = Path("/var/lib/portcullis")
 
 MOST_WORKERS = 256
 
+AUDIT_SINKS = ("stdout", "otlp")
+"""Where the audit log, or a copy of it, can go besides a folder."""
+
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -73,7 +76,8 @@ class TlsFiles:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Checked settings. `folder` is the state folder that the defaults lie in; without `tls` the
-    data listener speaks plain HTTP."""
+    data listener speaks plain HTTP. Where `audit_sink` says `stdout` or `otlp` the audit log goes
+    there, and the folder `audit` has nothing of it; `audit_copies` get its lines as well."""
 
     policies: Path
     listen: Address
@@ -86,6 +90,8 @@ class Settings:
     folder: Path
     master_key: Path
     tls: TlsFiles | None = None
+    audit_sink: str = ""
+    audit_copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,10 @@ FLAGS = (
     Flag("probes", "HOST:PORT", "metrics and health (default 127.0.0.1:9484)"),
     Flag("admin", "ADDRESS", "HOST:PORT, unix:PATH or off (default 127.0.0.1:9485)"),
     Flag("state", "URL", "sqlite:///PATH, redis://... or memory:// (default: in the state folder)"),
-    Flag("audit", "DIR", "where the audit log is written (default: in the state folder)"),
+    Flag(
+        "audit", "DIR", "the audit log: a folder (default: in the state folder), stdout: or otlp:"
+    ),
+    Flag("audit-copy", "LIST", "who gets its lines as well: stdout, otlp, or both with a comma"),
     Flag("workers", "N", "worker processes (default 1)"),
     Flag("tls-cert", "FILE", "the data listener's certificate, its chain behind it (PEM)"),
     Flag("tls-key", "FILE", "the certificate's private key (PEM)"),
@@ -146,12 +155,14 @@ def read_settings(given: Mapping[str, str | None], variables: Mapping[str, str])
         probes=reader.address("probes", "127.0.0.1:9484"),
         admin=reader.admin("127.0.0.1:9485"),
         state=reader.state(f"sqlite:///{folder / 'state.db'}"),
-        audit=Path(reader.text("audit", str(folder / "audit"))),
+        audit=reader.audit(folder / "audit"),
         workers=reader.workers(),
         allow_anonymous=reader.switch("allow_anonymous"),
         folder=folder,
         master_key=Path(key) if key else folder / "master.key",
         tls=reader.tls(),
+        audit_sink=reader.audit_sink(),
+        audit_copies=reader.audit_copies(),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -225,6 +236,22 @@ class _Reader:
                 self._wrong("state", problem.removeprefix("state: "))
             return default
         return text
+
+    def audit(self, default: Path) -> Path:
+        return default if self.audit_sink() else Path(self.text("audit", str(default)))
+
+    def audit_sink(self) -> str:
+        text = self.text("audit", "")
+        return text[:-1] if text in tuple(f"{sink}:" for sink in AUDIT_SINKS) else ""
+
+    def audit_copies(self) -> tuple[str, ...]:
+        named = [each.strip() for each in self.text("audit_copy", "").split(",") if each.strip()]
+        if unknown := [each for each in named if each not in AUDIT_SINKS]:
+            known = ", ".join(AUDIT_SINKS)
+            self._wrong("audit_copy", f"there is {known}, and no {unknown[0]!r}")
+        if self.audit_sink() in named:
+            self._wrong("audit_copy", f"the audit log itself goes to {self.audit_sink()} already")
+        return tuple(dict.fromkeys(named))
 
     def tls(self) -> TlsFiles | None:
         cert, key, client_ca = (

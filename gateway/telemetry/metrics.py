@@ -64,6 +64,15 @@ class StoreCounts(Protocol):
     def pending(self) -> int: ...
 
 
+class CopyCounts(Protocol):
+    """What a copy of the audit log tells of itself."""
+
+    name: str
+    sent: int
+    lost: int
+    healthy: bool
+
+
 class AuditCounts(Protocol):
     """What an audit writer tells of itself."""
 
@@ -72,6 +81,9 @@ class AuditCounts(Protocol):
     syncs_failed: int
     heads_failed: int
     records: dict[str, int]
+
+    @property
+    def copies(self) -> Sequence[CopyCounts]: ...
 
     @property
     def head(self) -> Any: ...
@@ -244,6 +256,17 @@ class Declared:
         self.audit_healthy = self._gauge(
             "portcullis_audit_healthy", "1 while the audit log can be written.", merging="min"
         )
+        self.audit_copied = self._counter(
+            "portcullis_audit_copied_total", "Lines of the audit log that a copy has.", "to"
+        )
+        self.audit_copies_lost = self._counter(
+            "portcullis_audit_copies_lost_total",
+            "Lines of the audit log that a copy could not take.",
+            "to",
+        )
+        self.audit_copy_healthy = self._gauge(
+            "portcullis_audit_copy_healthy", "1 while a copy takes lines.", "to", merging="min"
+        )
         self.audit_head = self._gauge(
             "portcullis_audit_head_sequence",
             "Number of the last record of each audit chain.",
@@ -415,6 +438,10 @@ class Metrics(Declared):
         self.audit_syncs_failed.show((), audit.syncs_failed)
         self.audit_heads_failed.show((), audit.heads_failed)
         self.audit_healthy.set(int(audit.healthy))
+        for copy in audit.copies:
+            self.audit_copied.show((copy.name,), copy.sent)
+            self.audit_copies_lost.show((copy.name,), copy.lost)
+            self.audit_copy_healthy.set(int(copy.healthy), (copy.name,))
         if audit.head is not None:
             self.audit_head.set(audit.head.seq, (audit.head.chain,))
 

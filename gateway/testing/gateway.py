@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 START_TIMEOUT = 60.0
 """Seconds until a gateway that has not said that it listens is given up."""
@@ -32,6 +32,7 @@ class RunningGateway:
         base: `http://127.0.0.1:PORT` of the data listener, https with TLS; `probes` of the probe
             listener.
         policy_path: the policy file that is watched.
+        first_line: what it said of where it listens; `before`: lines on stdout before that.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class RunningGateway:
         self.base = ""
         self.probes = ""
         self.first_line = ""
+        self.before: list[str] = []
         self._flags = list(flags)
         self._admin = admin
         self._environment = dict(environment or {})
@@ -112,9 +114,13 @@ class RunningGateway:
         timer = threading.Timer(START_TIMEOUT, process.kill)
         timer.start()
         assert process.stdout is not None
-        self.first_line = process.stdout.readline()
+        found = None
+        while found is None and (line := process.stdout.readline()):
+            found = _LISTENS.search(line)
+            if found is None:
+                self.before.append(line)  # the audit log may go there too
+            self.first_line = line
         timer.cancel()
-        found = _LISTENS.search(self.first_line)
         if found is None:
             process.kill()
             process.wait()
@@ -125,6 +131,13 @@ class RunningGateway:
     def _probes_address(self) -> str:
         found = re.search(r"probes on http://([^\s,]+)", self.first_line)
         return f"http://{found[1]}" if found else ""
+
+    @property
+    def stdout(self) -> IO[str]:
+        """What it says on stdout from now on; with the audit log there somebody must read it."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout
 
     def stop(self) -> int:
         """End it in order; the exit code."""

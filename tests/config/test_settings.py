@@ -111,3 +111,31 @@ def test_tls_takes_a_certificate_and_its_key() -> None:
         "PORTCULLIS_TLS_CERT: TLS needs both --tls-cert and --tls-key",
         "PORTCULLIS_TLS_CLIENT_CA: TLS needs both --tls-cert and --tls-key",
     ]
+
+
+def test_the_audit_log_goes_to_a_folder_a_stream_or_both() -> None:
+    read = read_settings({"audit": "/logs"}, {"PORTCULLIS_AUDIT_COPY": "otlp, stdout,otlp"})
+    assert (read.audit, read.audit_sink, read.audit_copies) == (
+        Path("/logs"),
+        "",
+        ("otlp", "stdout"),
+    )
+    read = read_settings({"audit": "stdout:"}, {})
+    assert (read.audit.name, read.audit_sink, read.audit_copies) == ("audit", "stdout", ())
+    assert read_settings({"audit": "stdout"}, {}).audit == Path("stdout")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"audit_copy": "syslog"}, "--audit-copy: there is stdout, otlp, and no 'syslog'"),
+        (
+            {"audit": "otlp:", "audit_copy": "otlp"},
+            "--audit-copy: the audit log itself goes to otlp already",
+        ),
+    ],
+)
+def test_a_copy_that_cannot_be_made_is_told(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(given, {})
+    assert caught.value.problems == [said]

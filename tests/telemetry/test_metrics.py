@@ -31,6 +31,7 @@ class Audit:
 
     def __init__(self):
         self.records = {"opened": 5, "closed": 4}
+        self.copies = [SimpleNamespace(name="otlp", sent=7, lost=2, healthy=False)]
 
 
 class Store:
@@ -143,7 +144,8 @@ def test_supervisor_adds_what_it_knows_itself():
 def test_labels_are_few_and_named_for_what_is_bounded():
     allowed = set(
         "dialect outcome reason upstream station direction kind policy rule action mode entity "
-        "what surface model type chain operation version digest step".split()
+        "what surface model type chain operation version digest step "
+        "certificate to".split()
     )
     for family in Declared().families.all.values():
         assert set(family.labels) <= allowed, family.name
@@ -170,3 +172,21 @@ def test_a_store_that_is_away_for_one_worker_is_not_up():
     assert merged.store_outages.series == {(): 4}
     assert merged.store_local.series == {("admitted",): 22, ("refused",): 6}
     assert merged.store_pending.series == {(): 8}
+
+
+def test_certificates_and_copies_are_told():
+    worker = Metrics()
+    worker.watch_audit(Audit())
+    text = merge([worker.snapshot()], RELOAD, 0, {"listener": 1.9e9, "upstream/up": 1.8e9}, False)
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    expiry = "portcullis_tls_certificate_expiry_timestamp_seconds"
+    assert (found[expiry, "listener"], found[expiry, "upstream/up"]) == (1.9e9, 1.8e9)
+    assert found["portcullis_tls_last_reload_successful",] == 0
+    assert found["portcullis_audit_copied_total", "otlp"] == 7
+    assert found["portcullis_audit_copies_lost_total", "otlp"] == 2
+    assert found["portcullis_audit_copy_healthy", "otlp"] == 0
+    assert "portcullis_tls_last_reload_successful 0" not in scrape(worker)
