@@ -39,6 +39,13 @@ def decisions(folder: Path, client: redis.Redis) -> list[Entry]:
     return [found[serial] for serial in sorted(found)]
 
 
+def brought_back(folder: Path) -> int:
+    """What was reserved or settled in a server that did not send it on before it died."""
+    notes = [note for path in folder.glob("*.journal") for note in _notes(path)]
+    entries = [note[1] for note in notes if note[0] == "entry"]
+    return sum(claim.amount for e in entries if e.op == "restore" for claim in e.claims)
+
+
 def _notes(path: Path) -> Iterator[tuple[Any, ...]]:
     with path.open("rb") as file:
         while True:

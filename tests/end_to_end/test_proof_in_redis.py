@@ -13,7 +13,9 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +28,11 @@ from gateway.state.store import Level, StoreError
 from gateway.testing.answers import Say, chat, chat_stream
 from gateway.testing.gateway import RunningGateway
 from gateway.testing.provider import FakeProvider, Raw, Seen
-from tests.end_to_end.decisions import decisions, environment
+from tests.end_to_end.decisions import brought_back, decisions, environment
 from tests.end_to_end.test_budget_is_exact import OUTPUT, PRICES, body_of, bound_of, budget, price
 from tests.end_to_end.traffic import Got, policy, post, session
-from tests.state.local_redis import local_redis, needs_redis
+from tests.state.local_redis import LocalRedis, local_redis, needs_redis
+from tests.state.redis_cluster import MASTERS, local_cluster
 
 pytestmark = [needs_redis, pytest.mark.slow]
 
@@ -74,17 +77,20 @@ class Load:
     gateways: list[RunningGateway]
     chance: random.Random
     outcomes: Counter[str] = field(default_factory=Counter)
-    ended: int = 0
+    answered: int = 0
     running: int = 0
     most_running: int = 0
     paid: int = 0
+    took: float = 0.0
 
     async def run(self) -> None:
+        began = time.monotonic()
         async with session() as client:
             self._client = client
             async with asyncio.TaskGroup() as callers:
                 for number in range(CALLERS):
                     callers.create_task(self._caller(number))
+        self.took = time.monotonic() - began
 
     async def _caller(self, number: int) -> None:
         stream = number % 2 == 0
@@ -93,17 +99,23 @@ class Load:
             base = self.gateways[number % GATEWAYS].base
             number += 1
             got = await self._once(base, stream, hangs_up)
+            self.answered += got is not None and got.status == 200
             if got is None:
                 self.outcomes["hung up"] += 1
                 break
-            if got.whole and got.reason != "budget_reserved":
+            if got.whole and got.reason not in ("budget_reserved", "store_unavailable"):
                 self.outcomes[got.reason or str(got.status)] += 1
                 if got.status == 200:
                     self.paid += COST[stream]
                 break
             self.outcomes[got.reason or "broken"] += 1
             await asyncio.sleep(self.chance.uniform(1, 2))
-        self.ended += 1
+
+    def __str__(self) -> str:
+        return (
+            f"{CALLERS} callers, {self.most_running} at once, {self.took:.0f} s: "
+            f"{dict(self.outcomes)}"
+        )
 
     async def _once(self, base: str, stream: bool, hangs_up: bool) -> Got | None:
         self.running += 1
@@ -119,14 +131,16 @@ class Load:
 
 
 class Killer:
-    """Kills all processes of gateways, as a machine's end would, and starts them anew."""
+    """Kills all processes of gateways, as a machine's end would, and starts them anew: whenever a
+    further share of the calls that fit has been answered."""
 
-    def __init__(self, gateways: list[RunningGateway]) -> None:
+    def __init__(self, load: Load) -> None:
         self.kills = 0
+        self._load = load
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(gateway, 1 + number / 2))
-            for number, gateway in enumerate(gateways)
+            threading.Thread(target=self._run, args=(gateway,)) for gateway in load.gateways
         ]
 
     def __enter__(self) -> Killer:
@@ -139,51 +153,96 @@ class Killer:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, gateway: RunningGateway, pause: float) -> None:
-        while not self._stopped.wait(pause) and self.kills < KILLS:
-            self.kills += 1
+    def _run(self, gateway: RunningGateway) -> None:
+        while not self._stopped.wait(0.05):
+            with self._lock:
+                due = self._load.answered > self.kills * FITTING // (2 * KILLS)
+                if self.kills == KILLS or not due:
+                    continue
+                self.kills += 1
             gateway.kill()
             gateway.start()
+
+
+@contextmanager
+def serving(folder: Path, state: str, url: str) -> Iterator[list[RunningGateway]]:
+    """Gateways of one installation, each as on a machine of its own."""
+    rules = policy(url, budget(LIMIT, "dollars"), prices=PRICES)
+    more = environment(folder / "journals")
+    gateways = []
+    for name in map(str, range(GATEWAYS)):
+        (folder / name).mkdir()
+        (folder / name / "master.key").write_bytes(base64.b64encode(b"k" * 32))
+        gateways.append(RunningGateway(folder / name, rules, state=state, environment=more))
+    with ThreadPoolExecutor() as threads:
+        try:
+            list(threads.map(RunningGateway.start, gateways))
+            yield gateways
+        finally:
+            list(threads.map(RunningGateway.stop, gateways))
 
 
 def test_no_kill_no_error_and_no_caller_that_hangs_up_lets_more_through_than_fits(
     tmp_path: Path,
 ) -> None:
-    chance = random.Random(5)
-    provider = Provider(chance)
     journals = tmp_path / "journals"
-    with FakeProvider(provider) as upstream, local_redis() as redis:
+    with FakeProvider(Provider(random.Random(5))) as upstream, local_redis() as redis:
         state = f"redis://127.0.0.1:{redis.port}?lease={LEASE}"
-        rules = policy(upstream.url, budget(LIMIT, "dollars"), prices=PRICES)
-        gateways = []
-        for name in map(str, range(GATEWAYS)):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "master.key").write_bytes(base64.b64encode(b"k" * 32))
-            more = environment(journals)
-            gateways.append(RunningGateway(tmp_path / name, rules, state=state, environment=more))
-        try:
-            with ThreadPoolExecutor() as threads:
-                list(threads.map(RunningGateway.start, gateways))
-            load = Load(gateways, chance)
-            began = time.monotonic()
-            with Killer(gateways) as killer:
+        with serving(tmp_path, state, upstream.url) as gateways:
+            load = Load(gateways, random.Random(6))
+            with Killer(load) as killer:
                 asyncio.run(load.run())
-                took, kills = time.monotonic() - began, killer.kills
+                kills = killer.kills
             end = asyncio.run(_end(state, decisions(journals, redis.client)[0].claims[0].key))
-        finally:
-            with ThreadPoolExecutor() as threads:
-                list(threads.map(RunningGateway.stop, gateways))
         log = decisions(journals, redis.client)
     ops = Counter("refuse" if entry.refusal else entry.op for entry in log)
-    print(
-        f"{CALLERS} callers, {load.most_running} at once, {took:.0f} s, {kills} kills: "
-        f"{dict(load.outcomes)}; decisions {dict(ops)}; used {end.used} of {LIMIT}"
-    )
+    print(f"{load}; {kills} kills; decisions {dict(ops)}; used {end.used} of {LIMIT}")
     assert kills == KILLS
     assert [entry.serial for entry in log] == list(range(1, len(log) + 1))
     assert replay(log) == []
     assert load.paid <= end.used <= LIMIT
     assert LIMIT - end.used < max(COST.values())
+
+
+def test_a_cluster_that_fails_over_lets_no_more_through_than_it_had_not_sent_on(
+    tmp_path: Path,
+) -> None:
+    """The replica of the counters has missed all that was admitted when their master is killed."""
+    journals = tmp_path / "journals"
+    with (
+        FakeProvider(Provider(random.Random(5))) as upstream,
+        local_cluster(tmp_path / "cluster", replicas=True, timeout_ms=500) as cluster,
+    ):
+        state = f"{cluster.url('proof')}&lease={LEASE}"
+        owner = cluster.owner("proof")
+        with serving(tmp_path, state, upstream.url) as gateways:
+            load = Load(gateways, random.Random(6))
+            master, replica = cluster.nodes[owner], cluster.nodes[owner + MASTERS]
+            replica.client.config_set("masterauth", "unknown")  # so that it cannot come back
+            master.client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+            failing = threading.Thread(target=_fail, args=(load, upstream, master))
+            failing.start()
+            asyncio.run(load.run())
+            failing.join()
+            end = asyncio.run(_end(state, _key(gateways[0])))
+    lost, over = brought_back(journals), end.used - LIMIT
+    print(f"{load}; over by {over}, not replicated {lost}; used {end.used} of {LIMIT}")
+    assert load.paid <= end.used
+    assert lost > 0
+    assert over <= lost
+
+
+def _fail(load: Load, upstream: FakeProvider, master: LocalRedis) -> None:
+    """Kill the master while some calls run and some have ended."""
+    while load.answered < FITTING // 10 or len(upstream.seen) < FITTING // 2:
+        time.sleep(0.01)
+    master.stop()
+
+
+def _key(gateway: RunningGateway) -> str:
+    """The key of the one budget."""
+    limits = [record["limits"] for record in gateway.records() if "limits" in record]
+    return str(limits[0]["claims"][0]["key"])
 
 
 async def _end(url: str, key: str) -> Level:
