@@ -44,6 +44,9 @@ DEFAULT_SYNC_EVERY = 0.05
 DEFAULT_LOCK_WAIT = 15.0
 """Seconds to wait for the lock at the start: a worker whose supervisor was killed drains first."""
 
+STOP_WAIT = 5.0
+"""Seconds for which a stream is waited for at the end; what waits then is lost."""
+
 _LOCK_PAUSE = 0.05
 
 
@@ -172,14 +175,20 @@ class AuditWriter:
         self._dirty.set()
         self._hurry.set()
         if self._keeper is not None:
-            await self._keeper
-        if self._sink is not None:
-            self._sink.close()
+            await self._last_sync(self._keeper)
         self._file.close()
         self._file.unlock()
         self._running = False
         for copy in self.copies:
             await copy.stop()
+
+    async def _last_sync(self, keeper: asyncio.Task[None]) -> None:
+        """Wait until all is on disk, or with the stream; for one that is away not for long."""
+        if self._sink is not None:
+            _, late = await asyncio.wait({keeper}, timeout=STOP_WAIT)
+            if late:
+                self._sink.close()
+        await keeper
 
     # --- what the stations call ---
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.audit import chain_stream
+from gateway.audit import writer as writing
 from gateway.audit.chain import RecordType, Seal
 from gateway.audit.verify_lines import look_over, verify_lines
 from gateway.audit.writer import AuditError, AuditWriter
@@ -92,3 +93,21 @@ async def test_each_process_begins_a_chain(sink: Kept) -> None:
     captured = look_over(sink.lines)
     assert len(captured) in (1, 2)  # chains are named by the second and by chance
     assert {chain.stopped for chain in captured.values()} == {True}
+
+
+async def test_a_stream_that_hangs_at_the_end_is_given_up(
+    sink: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "STOP_WAIT", 0.01)
+    writer = writer_to(sink, MemoryHeads())
+    await writer.start()
+    monkeypatch.setattr(sink, "send", lambda lines: _hang(sink))
+    await writer.stop()
+    assert sink.closed.is_set()
+    assert not writer.healthy
+
+
+def _hang(sink: Kept) -> int:
+    """As a collector that does not answer, until it is closed."""
+    assert sink.closed.wait(20)
+    raise OSError("closed")
