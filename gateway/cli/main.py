@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": "return to an earlier version of the policy",
     "key": "make gateway keys and admin tokens",
     "scan": "find personal data, secrets and injections in files",
+    "health": "ask the gateway on this machine whether it serves",
     "notices": "try webhooks out, resend what could not be delivered",
     "report": "what was used and spent, from the audit log",
     "prices": "show what models cost, and check it",

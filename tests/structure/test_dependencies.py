@@ -24,7 +24,9 @@ def names(requirements: list[str]) -> set[str]:
 def asked_for() -> list[str]:
     """The names of all packages that pyproject.toml names."""
     project = PROJECT["project"]
-    wanted = [*project["dependencies"], *PROJECT["dependency-groups"]["build"]]
+    wanted = list(project["dependencies"])
+    for group in PROJECT["dependency-groups"].values():
+        wanted += group
     for extra in project["optional-dependencies"].values():
         wanted += extra
     return sorted(names(wanted))
@@ -36,10 +38,10 @@ def plain(name: str) -> str:
 
 
 def locked() -> dict[str, str]:
-    """Package -> version, of all three locks."""
+    """Package -> version, of all locks."""
     found: dict[str, str] = {}
-    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-build.lock"):
-        pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / lock).read_text(), re.MULTILINE)
+    for lock in ROOT.glob("requirements*.lock"):
+        pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
         found.update((plain(name), version) for name, version in pins)
     return found
 
