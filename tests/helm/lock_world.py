@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from gateway.testing.answers import Say, chat
@@ -37,7 +38,13 @@ class Provider(BaseHTTPRequestHandler):
         pass
 
 
-class Server6(ThreadingHTTPServer):
+class Server(socketserver.ThreadingTCPServer):
+    # Not http.server's own, which asks for its host's name; nobody answers names here.
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+class Server6(Server):
     address_family = socket.AF_INET6
 
 
@@ -58,7 +65,7 @@ def answer_names() -> None:
 def main() -> None:
     Provider.shown = Path(sys.argv[1])
     servers = [
-        ThreadingHTTPServer((WORLD, PROVIDER), Provider),
+        Server((WORLD, PROVIDER), Provider),
         Server6((WORLD_6, PROVIDER), Provider),
     ]
     for server in servers:

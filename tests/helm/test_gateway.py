@@ -28,7 +28,8 @@ POLICIES = {"policies": {"files": {"portcullis.yaml": "version: 1\nlimits: {drai
 def pod(manifests: str) -> Object:
     """The gateway's pod."""
     (found,) = [each for each in pods(manifests) if not each["name"].endswith("-test")]
-    return found["spec"]
+    spec: Object = found["spec"]
+    return spec
 
 
 # --- what runs ---

@@ -116,14 +116,14 @@ func namespace(given string) string {
 	return given
 }
 
-// The API server gives a Service its address before it validates it.
+// The API server gives a Service its address, and writes the one given into the list of them, before
+// it validates it.
 func allocate(service *core.Service) {
-	if service.Spec.ClusterIP != "" {
-		return
+	if service.Spec.ClusterIP == "" {
+		service.Spec.ClusterIP = "192.0.2.1"
+		if len(service.Spec.IPFamilies) > 0 && service.Spec.IPFamilies[0] == core.IPv6Protocol {
+			service.Spec.ClusterIP = "2001:db8::1"
+		}
 	}
-	address := "192.0.2.1"
-	if len(service.Spec.IPFamilies) > 0 && service.Spec.IPFamilies[0] == core.IPv6Protocol {
-		address = "2001:db8::1"
-	}
-	service.Spec.ClusterIP, service.Spec.ClusterIPs = address, []string{address}
+	service.Spec.ClusterIPs = []string{service.Spec.ClusterIP}
 }
