@@ -143,8 +143,9 @@ class Store(Protocol):
         """Put what was really used in the place of what was reserved, once, and end the lease.
 
         `amounts` stand in the order of the claims. A bucket gets back or loses the difference
-        (it may go below zero). A lease that is unknown or has expired changes nothing and gives
-        no levels, for it was charged in full already. Raises StoreError.
+        (it may go below zero). A lease that has expired changes nothing and gives no levels, for it
+        was charged in full already, and so does one that this process never had. One that the
+        store has lost is charged all the same, and gives no levels. Raises StoreError.
         """
         ...
 
