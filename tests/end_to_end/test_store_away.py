@@ -37,10 +37,12 @@ from tests.state.local_redis import LocalRedis, local_redis, needs_redis
 pytestmark = [needs_redis, pytest.mark.slow]
 
 OUTAGE = float(os.environ.get("PORTCULLIS_TEST_OUTAGE", "3"))
-BEFORE, AFTER = 1.0, 1.5
+BEFORE, AFTER = 1.0, 2.2
 OPENED = 1.2
 """Seconds from the loss until calls no longer wait for the store: `redis_link.PATIENCE` and some
 for a busy machine."""
+RECOVERED = 1.5
+"""Seconds from its return until all calls are the store's again."""
 SLACK = 0.1  # between two clocks' ideas of a moment
 CALLERS, PACE = 4, 0.08
 SLOW = 20.0
@@ -194,7 +196,7 @@ async def _storm(
         long = [
             asyncio.ensure_future(_long(client, gateway.base, calls[name], seconds))
             for name, gateway in gateways.items()
-            for seconds in (OUTAGE / 2, OUTAGE + AFTER / 2)  # ends during it, ends after it
+            for seconds in (OUTAGE / 2, OUTAGE + RECOVERED)  # ends during it, ends after it
         ]
         await asyncio.sleep(0.2)
         weather.lost = time.monotonic()
@@ -273,7 +275,7 @@ def _outcomes(calls: list[Call]) -> Counter[tuple[int, str, str]]:
 def _promises(on_error: str, calls: list[Call], weather: Weather) -> None:
     assert all(call.whole for call in calls)
     before = [call for call in calls if call.ended < weather.lost]
-    after = [call for call in calls if call.began > weather.back + AFTER / 2]
+    after = [call for call in calls if call.began > weather.back + RECOVERED]
     assert _outcomes(before).keys() == {(200, "", "")}
     assert _outcomes(after).keys() == {(200, "", "")}
     during = set(_outcomes(_during(calls, weather)))
@@ -300,7 +302,7 @@ def _shows(gateway: RunningGateway, before: Probed, seen: Probed) -> None:
     assert now.ready["store"] == "ok"
     assert (now.metric("store_up"), now.metric("store_pending")) == (1, 0)
     outages = now.metric("store_outages_total")
-    assert outages == before.metric("store_outages_total") + 1
+    assert outages > before.metric("store_outages_total")
     types = [record["type"] for record in gateway.records()]
     assert types.count("store_lost") == types.count("store_found") == outages
 
@@ -337,7 +339,7 @@ def _print(name: str, calls: list[Call], gateway: RunningGateway, weather: Weath
         "before": (weather.began, weather.lost),
         "as it was lost": (weather.lost, weather.lost + OPENED),
         "while away": (weather.lost + OPENED, weather.back),
-        "after": (weather.back + AFTER / 2, float("inf")),
+        "after": (weather.back + RECOVERED, float("inf")),
     }
     print(f"\n{name}: {dict(_outcomes(calls))}")
     records = [record for record in gateway.records() if record["type"] == "closed"]
