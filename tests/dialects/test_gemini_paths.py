@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dialects.gemini_paths import METHODS, GeminiPath, is_gemini, plain_model, read_path
+from gateway.dialects.gemini_paths import (
+    METHODS,
+    GeminiPath,
+    is_gemini,
+    plain_model,
+    read_path,
+    with_model,
+)
 from gateway.dialects.paths import plain_path
 
 VERTEX = "/v1/projects/p/locations/global/publishers"
@@ -65,3 +72,26 @@ def test_other_paths_are_not_read(path: str) -> None:
 def test_a_models_name_goes_without_its_folder() -> None:
     assert plain_model("models/gemini-2.5-pro") == "gemini-2.5-pro"
     assert plain_model("tunedModels/mine") == "tunedModels/mine"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1beta/models/large:generateContent", "/v1beta/models/small:generateContent"),
+        ("/v1/models/large:x?a=/models/b:c", "/v1/models/small:x?a=/models/b:c"),
+        (f"{VERTEX}/google/models/large:x?alt=sse", f"{VERTEX}/google/models/small:x?alt=sse"),
+        (f"{VERTEX}/meta/models/llama-4:x", None),
+        ("/v1beta/models/gemini%2D2.5:generateContent", None),
+        ("/v1beta/models/x/../large:generateContent", None),
+        ("/v1beta/models/large:generateContent;a", None),
+        ("/v1beta/cachedContents", None),
+    ],
+)
+def test_another_model_stands_in_a_path_that_names_it_plainly(
+    path: str, expected: str | None
+) -> None:
+    assert with_model(path, "small") == expected
+
+
+def test_a_name_cannot_leave_its_place_in_the_path() -> None:
+    assert with_model("/v1beta/models/large:x", "a/b?c") == "/v1beta/models/a%2Fb%3Fc:x"

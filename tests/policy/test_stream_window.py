@@ -214,6 +214,21 @@ def test_a_block_in_the_middle_ends_the_stream_in_the_dialects_way() -> None:
     assert run.window.feed(event(text("more"))) == b""
 
 
+def test_a_stream_can_be_cut_for_what_is_not_in_it_and_what_is_held_back_never_leaves() -> None:
+    rule = FakeRule(Words("bad"), BLOCK, "r")
+    run = Run([rule], stream(["good ", "and ba"], ends=False))
+    verdict = rule.verdict(BLOCK, Reason.BUDGET_EXCEEDED, "is spent")
+    ending = run.window.cut(verdict)
+    assert run.text == "good "
+    assert b"budget_exceeded" in ending
+    assert b"ba" not in ending
+    assert run.window.blocked is verdict
+    assert run.window.feed(event(text("more"))) == b""
+    unopened = Run([rule], stream(["ba"], ends=False))
+    assert unopened.window.cut(verdict) == b""
+    assert not unopened.window.begun
+
+
 def test_the_opening_waits_only_where_a_rule_may_end_the_stream() -> None:
     opening = event(start=True)
     assert Run([FakeRule(Words("bad"), FLAG, "r")]).feed(opening) == ""

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.dialects.base import Call, Usage
 from gateway.errors import OwnError
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, Extension
 from gateway.proxy.closing import leases, used
 from gateway.state.store import Admission, Level, StoreError
 from gateway.testing import answers, make_call, make_exchange
@@ -405,6 +405,9 @@ def test_leases_are_those_of_running_calls_that_are_not_settled() -> None:
     running[3].admission = Admission("lease-3", (), 3)
     running[3].settled = True
     assert leases(running) == ["lease-1"]
+    for exchange in running:
+        exchange.extensions = [Extension(Admission("more", (), 4), {})]
+    assert leases(running) == ["lease-1", "more"]
 
 
 def test_waiting_for_running_calls_has_its_limit(start: Start) -> None:

@@ -11,7 +11,8 @@ import pytest
 from gateway.dialects.sse import EventReader
 from gateway.errors import UpstreamError
 from gateway.message import Headers, Request
-from gateway.policy.rule import Rule
+from gateway.policy.meter import Meter
+from gateway.policy.rule import Held, Rule
 from gateway.policy.stream_window import StreamWindow
 from gateway.proxy.body import StreamUnpacker
 from gateway.proxy.direct import Chain, Direct
@@ -80,6 +81,16 @@ def test_the_task_sends_the_end_for_it_closes_the_record_first() -> None:
 
 def test_a_caller_that_reads_slowly_is_waited_for() -> None:
     assert not Way(room=False).direct(said("Hello"))
+
+
+def test_where_more_must_be_reserved_the_task_looks_after_it_before_the_piece_leaves() -> None:
+    way = Way()
+    way.exchange.claim_rules = [None]
+    way.direct.meter = Meter(way.exchange, {0: Held(tokens=4, most=100, step=2)})
+    assert way.direct(said("a" * 9))
+    assert not way.direct(said("b"))
+    assert way.direct.due
+    assert (way.got, way.direct.out) == ([said("a" * 9)], said("b"))
 
 
 def test_an_error_is_kept_for_the_task_to_raise() -> None:
