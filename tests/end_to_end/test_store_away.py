@@ -143,7 +143,8 @@ def gateways(
             (folder / "master.key").write_bytes(base64.b64encode(b"k" * 32))
             file = policy(provider.url, *rules(on_error), prices=PRICES)
             state = f"{redis_server.url}?namespace={on_error}"
-            made[on_error] = RunningGateway(folder, file, state=state)
+            flags = ("--workers", "2") if on_error == "local" else ()  # they divide its share
+            made[on_error] = RunningGateway(folder, file, flags, state=state)
             stack.callback(made[on_error].stop)
         with ThreadPoolExecutor() as pool:
             list(pool.map(RunningGateway.start, made.values()))
