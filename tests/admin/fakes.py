@@ -17,7 +17,9 @@ class FakeSupervisor:
     wanted: int = 1
     problems: list[str] = field(default_factory=list)
     answers: dict[int, dict[str, Any]] = field(
-        default_factory=lambda: {0: {"running": 0, "audit": True, "store": "ok", "policy": "sha256:a"}}
+        default_factory=lambda: {
+            0: {"running": 0, "audit": True, "store": "ok", "policy": "sha256:a"}
+        }
     )
     reloads: int = 0
 
