@@ -243,6 +243,23 @@ def test_a_budget_counts_and_ends(start: Start) -> None:
     assert codes[-1] == "budget_exceeded"
 
 
+def test_a_response_that_reaches_its_budget_is_cut_and_the_connection_stays(start: Start) -> None:
+    long = Say(tuple("word " * 40 for _ in range(40)))
+    limit = {"kind": "budget", "per": "tenant", "limit": "1300 tokens", "reserve_output": 256}
+    bench = start(limit, script=lambda got, number: events(long)[:-3])
+    with bench.connect() as socket:
+        socket.send(create(max_output_tokens=4000))
+        told = turn(socket)
+        assert told[-1]["type"] == "response.failed"
+        assert "and this answer reached it" in told[-1]["response"]["error"]["message"]
+        assert 200 < len(said(told)) < 40 * 200
+        socket.send(create(max_output_tokens=4000))
+        assert "type" in turn(socket)[-1]  # an answer, shorter still, or a refusal
+    cut, _ = bench.records()
+    assert (cut["outcome"], cut["reason"]) == ("blocked", "budget_exceeded")
+    assert cut["limits"]["claims"][0]["settled"] > 256
+
+
 def test_a_rate_limit_says_how_long_to_wait(start: Start) -> None:
     # The handshake is none of them: it sends nothing, and Codex would sit its refusal out.
     bench = start({"kind": "rate_limit", "per": "tenant", "requests": "1/h"})
