@@ -145,7 +145,7 @@ def test_labels_are_few_and_named_for_what_is_bounded():
     allowed = set(
         "dialect outcome reason upstream station direction kind policy rule action mode entity "
         "what surface model type chain operation version digest step "
-        "certificate to".split()
+        "certificate to event".split()
     )
     for family in Declared().families.all.values():
         assert set(family.labels) <= allowed, family.name
