@@ -111,7 +111,7 @@ $(CODING_READY): $(CODING)/package-lock.json $(CODING)/package.json
 # helm and what checks its output, built from source by go.sum. go 1.21 or newer gets itself the
 # version that go.mod asks for. Go's own build cache makes the next clone of this machine quick.
 $(HELM_READY): tests/helm/install.py $(HELM)/go.mod $(HELM)/go.sum $(wildcard $(HELM)/*/main.go) | $(DEV)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && rm -f $@
 	@export PATH="$$PATH:/usr/local/go/bin"; \
 	if [ "$(CHART)" = no ]; then echo "CHART=no: the tests of the Helm chart will skip" >&2; \
 	elif ! command -v go >/dev/null 2>&1; then \
