@@ -6,7 +6,8 @@ Rules of this file:
 - Where all of it is reserved, only what the request does not allow can be more. That is not cut
   by an estimate that errs: a token counts as `BYTES_OVER` bytes.
 - Where the provider tells in the stream what it has used, that counts if it is more.
-- What cannot be taken while some is left is asked for once more when nothing is.
+- What cannot be taken while some is left is asked for once more when next to nothing is: a piece
+  that comes then still fits.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ of Chinese about 3."""
 BYTES_OVER = 8
 """Bytes of text for a token, at most, on average: long English words and indented code have 5 to
 6."""
+
+MARGIN = 8
+"""The share of a step that is left for the last piece of a stream that is cut."""
 
 
 class Meter:
@@ -47,7 +51,7 @@ class Meter:
     def _look(self) -> None:
         """From how many tokens, and how many bytes of text, more is needed."""
         over = self.held >= self._most
-        ahead = 0 if over or self._refused else self._step // 2
+        ahead = 0 if over else self._step // (MARGIN if self._refused else 2)
         self._tokens = self.held - ahead
         self._bytes = self._tokens * (BYTES_OVER if over else BYTES_HELD)
 
@@ -90,7 +94,11 @@ class Meter:
             self._look()
             return None
         exchange.tried.append((list(wanted.values()), admission))
-        if not self._refused and self.held < self._most and seen < self.held:
+        if (
+            not self._refused
+            and self.held < self._most
+            and seen <= self.held - self._step // MARGIN
+        ):
             self._refused = True
             self._look()
             return None

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
 from gateway.policy import limits
 from gateway.policy.budget_options import BudgetOptions
 from gateway.policy.kinds.budget import BudgetRule
-from gateway.policy.meter import BYTES_HELD, BYTES_OVER, Meter, meter_of
+from gateway.policy.meter import BYTES_HELD, BYTES_OVER, MARGIN, Meter, meter_of
 from gateway.policy.pipeline import Pipeline
 from gateway.state.memory import MemoryStore
 from gateway.state.store import Admission, Claim, StoreError
@@ -136,7 +138,7 @@ async def test_what_is_refused_while_some_is_left_is_asked_for_once_more() -> No
     half = STEP // 2 * BYTES_HELD + 1
     assert await meter.extend(stream.store, half, None) is None
     assert meter.held == STEP
-    assert not meter.due(STEP * BYTES_HELD, None)
+    assert not meter.due((STEP - STEP // MARGIN) * BYTES_HELD, None)
     await limits.settle(other, stream.store, Usage(output=0), None)
     assert await meter.extend(stream.store, STEP * BYTES_HELD + 1, None) is None
     assert meter.held == 2 * STEP
@@ -210,3 +212,42 @@ async def test_a_call_without_a_budget_or_a_refused_one_has_no_meter() -> None:
     exchange = make_exchange(call, now=NOW)
     assert await stream.pipeline.on_request(exchange, stream.store) is not None
     assert meter_of(exchange) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    limit=st.integers(300, 6000),
+    pieces=st.lists(st.tuples(st.integers(0, 3), st.integers(1, STEP // MARGIN)), max_size=400),
+)
+async def test_spend_never_passes_the_limit_however_streams_run_side_by_side(
+    limit: int, pieces: list[tuple[int, int]]
+) -> None:
+    """Four streams whose tokens have the fewest bytes that are counted on."""
+    stream = Stream(limit, reserve_output=STEP)
+    running: dict[int, tuple[Exchange, Meter]] = {}
+    written = dict.fromkeys(range(4), 0)
+    key = ""
+    for number, tokens in pieces:
+        if number not in running:
+            call = make_call([], model="gpt-4o-mini", max_output=4000)
+            call.stream = True
+            exchange = make_exchange(call, now=NOW)
+            if await stream.pipeline.on_request(exchange, stream.store) is not None:
+                continue
+            running[number], written[number] = (exchange, stream.meter(exchange)), 0
+            key = exchange.claims[0].key
+        exchange, meter = running[number]
+        written[number] += tokens
+        ended = await meter.extend(stream.store, written[number] * BYTES_HELD, None) is not None
+        if ended or written[number] > 3900:
+            await limits.settle(exchange, stream.store, Usage(output=written[number]), None)
+            del running[number]
+        level = await stream.store.peek(key)
+        assert level is not None
+        assert level.used + level.reserved <= limit
+    for number, (exchange, _) in running.items():
+        await limits.settle(exchange, stream.store, Usage(output=written[number]), None)
+    if key:
+        level = await stream.store.peek(key)
+        assert level is not None
+        assert (level.used <= limit, level.reserved) == (True, 0)
