@@ -34,6 +34,7 @@ from gateway.state.store import StoreError
 
 MOST_OWED = 20_000
 _OWED_AT_ONCE = 128
+_LOOK_EVERY = 5.0  # seconds until the server is asked whether it still knows what it was told
 _AGAIN = 1.0  # seconds until what is owed is tried again, where the server refused it
 
 _log = logging.getLogger("portcullis.state")
@@ -82,6 +83,7 @@ class Counters:
         self._in_doubt: _Batch | None = None
         self._owed: dict[str, Call] = {}
         self._later: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
         self.lane = Lane(self._carry, PACE)
         self._keys = tuple(
             prefix + name for name in (f"done:{self._nonce}", "serial", "leases", "held")
@@ -104,7 +106,7 @@ class Counters:
             self._later.cancel()
             self._later = None
         owed = [self._owed.pop(lease) for lease in list(self._owed)[:_OWED_AT_ONCE]]
-        if self._in_doubt or self._lost:
+        if self._in_doubt or self._lost or self._holdings.any(self._own_time()):
             owed.append(redis_script.nothing())
         for call in owed:
             self.ask_aside(call)
@@ -121,8 +123,9 @@ class Counters:
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def close(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
+        for timer in (self._later, self._look):
+            if timer is not None:
+                timer.cancel()
 
     # --- a batch ---
 
@@ -219,6 +222,7 @@ class Counters:
             if call.kind == "b":
                 self._lost.pop(call.lease, None)
             unknown += self._holdings.note(call, answer, batch.number, batch.sent)
+        self._look_soon()
         if unknown:
             for call in unknown:
                 self._bring_back(call)
@@ -226,6 +230,15 @@ class Counters:
         if self._journal is not None:
             for entry in redis_script.entries_of(calls, told):
                 self._journal(entry)
+
+    def _look_soon(self) -> None:
+        """A process that has nothing to ask would not notice what a server has lost."""
+        if self._look is None and self._holdings.any(self._own_time()):
+            self._look = self._loop.call_later(_LOOK_EVERY, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self.ask_aside(redis_script.nothing())
 
     def _remember(self, last: int) -> None:
         """The server knows this process's batches up to `last` only."""

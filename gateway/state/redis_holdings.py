@@ -89,6 +89,11 @@ class Holdings:
             if held.batch > batch:
                 yield self._bring_back(lease, held, now)
 
+    def any(self, now: float) -> bool:
+        """Whether there is anything that a server could forget."""
+        self._trim(now)
+        return bool(self._held or self._settled)
+
     def clear(self) -> None:
         self._held.clear()
         self._settled.clear()
@@ -107,6 +112,9 @@ class Holdings:
             self._settled[lease] = _Settled(held.claims, amounts, batch, now)
         elif lease in self._settled:  # it was brought back
             self._settled[lease].batch = batch
+        self._trim(now)
+
+    def _trim(self, now: float) -> None:
         while self._settled:
             oldest = next(iter(self._settled.values()))
             if oldest.at >= now - HISTORY and len(self._settled) <= MOST_SETTLED:

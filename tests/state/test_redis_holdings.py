@@ -226,8 +226,8 @@ class ForgetfulMachine(StoreMachine):
             self.past.copies = [copy for copy in self.past.copies if copy.at == now]
 
     def dated(self) -> bool:
-        keys = self.past.copies[-1].keys
-        return any(b":c:r" in name or b":c:w" in name for name, _, _ in keys)
+        names = [name for copy in self.past.copies for name, _, _ in copy.keys]
+        return any(b":c:r" in name or b":c:w" in name for name in names)
 
     @precondition(lambda self: len(self.past.copies) > 1)
     @rule(data=st.data())

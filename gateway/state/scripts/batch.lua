@@ -315,12 +315,24 @@ end
 local expired, answers = {}, {}
 local late = redis.call(
   'ZRANGEBYSCORE', leases_key, '-inf', string.format('%.0f', now), 'LIMIT', '0', SWEPT_AT_ONCE)
+-- What was settled or renewed in time, and is brought back, does not run out.
+local in_time = {}
+for i = first_call, #ARGV do
+  if string.sub(ARGV[i], 1, 4) == '["b"' then
+    local call = cjson.decode(ARGV[i])
+    in_time[call[2]] = math.max(1, call[4])
+  end
+end
 for _, lease in ipairs(late) do
-  local asked = redis.call('HGET', held_key, lease)
-  over[lease], ran_out[#ran_out + 1] = true, lease
-  if asked then
-    local claims, taken = claims_of_held(asked)
-    expired[#expired + 1] = finish(lease, asked, claims, taken, taken)
+  if in_time[lease] then
+    ends[lease] = now + in_time[lease]
+  else
+    local asked = redis.call('HGET', held_key, lease)
+    over[lease], ran_out[#ran_out + 1] = true, lease
+    if asked then
+      local claims, taken = claims_of_held(asked)
+      expired[#expired + 1] = finish(lease, asked, claims, taken, taken)
+    end
   end
 end
 -- When the leases of all that settles run out, at once.
