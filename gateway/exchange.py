@@ -34,6 +34,7 @@ class Identity:
     session_source: str = ""  # which header or field it came from; `derived` from the opening
     task: str = ""
     feature: str = ""
+    outcome: str = ""  # what the session came to, where the caller says so
     key_name: str = ""
     key_id: str = ""
     credential: str = ""  # keyed digest of the caller's own provider key, "" without one
@@ -104,6 +105,7 @@ class Exchange:
     extensions: list[Extension] = field(default_factory=list)  # what a stream took on the way
     tried: list[tuple[Sequence[Claim], Admission]] = field(default_factory=list)  # and was refused
     ways_out: dict[Any, str] = field(default_factory=dict)  # the rules that changed a call to fit
+    memo: dict[Any, Any] = field(default_factory=dict)  # what rules worked out of the request
     settled: bool = False  # what was reserved has been settled
     settled_amounts: tuple[int, ...] = ()  # what each claim came to, same order
     usage: Usage | None = None

@@ -55,6 +55,7 @@ async def admit(
             return await _admitted(exchange, admission, store)
         exchange.claims.clear()
         exchange.claim_rules.clear()
+        exchange.memo.clear()
         if stopped := again():
             return stopped
     return None

@@ -68,5 +68,6 @@ def _alone(exchange: Exchange, number: int) -> Exchange:
     """The exchange as it would be if only one of its requests had come."""
     member = copy(exchange)
     member.call = call_of(exchange).members[number]
-    member.verdicts, member.claims, member.claim_rules, member.notices = [], [], [], {}
+    member.verdicts, member.claims, member.claim_rules = [], [], []
+    member.notices, member.memo = {}, {}
     return member

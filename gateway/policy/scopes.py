@@ -83,30 +83,53 @@ class Scopes:
 
     def lacking(self, exchange: Exchange) -> Lacking | None:
         """The first scope that keeps a call from being counted, None where all is well."""
+        found = exchange.memo.get(self) or self._find(exchange)
+        return found if isinstance(found, Lacking) else None
+
+    def keys(self, exchange: Exchange) -> Sequence[str]:
+        """The beginnings of a call's state keys, `policy:rule:digest`: one, one a tool, or none for
+        a call that is no use of what is counted, or lacks a scope."""
+        found = exchange.memo.get(self) or self._find(exchange)
+        return () if isinstance(found, Lacking) else found
+
+    def _find(self, exchange: Exchange) -> Lacking | Sequence[str]:
+        """What a call lacks, or its keys; worked out once a call."""
+        found = exchange.memo[self] = self._read(exchange)
+        return found
+
+    def _read(self, exchange: Exchange) -> Lacking | Sequence[str]:
         if self._is_apart(exchange):
-            return None
+            return []
+        if "tool" not in self.per:
+            return self._read_plain(exchange)
+        texts = [""]
         for scope in self.per:
             values = _values(exchange, scope)
             if len(values) > MOST_TOOLS:
                 return Lacking(scope, too_many=True)
-            if not self._shared and not any(values):
-                return Lacking(scope)
-        return None
-
-    def keys(self, exchange: Exchange) -> list[str]:
-        """The beginnings of a call's state keys, `policy:rule:digest`: one, one a tool, or none for
-        a call that is no use of what is counted.
-
-        Only for a call that lacks nothing.
-        """
-        if self._is_apart(exchange):
-            return []
-        texts = [""]
-        for scope in self.per:
-            values = [value or SHARED for value in _values(exchange, scope)] or [SHARED]
-            texts = [f"{text}{len(value)}:{value}" for text in texts for value in values]
+            if not any(values):
+                if not self._shared:
+                    return Lacking(scope)
+                values = (SHARED,)
+            texts = [
+                f"{text}{len(value or SHARED)}:{value or SHARED}"
+                for text in texts
+                for value in values
+            ]
         known = self._known
         return [known.get(text) or self._begin(text) for text in texts]
+
+    def _read_plain(self, exchange: Exchange) -> Lacking | Sequence[str]:
+        """As `_read`, for scopes that have one value each."""
+        text = ""
+        for scope in self.per:
+            value = _value(exchange, scope)
+            if not value:
+                if not self._shared:
+                    return Lacking(scope)
+                value = SHARED
+            text += f"{len(value)}:{value}"
+        return (self._known.get(text) or self._begin(text),)
 
     def _is_apart(self, exchange: Exchange) -> bool:
         """A call of a tool asks no model, and not every message to a tool's server runs a tool."""
@@ -137,24 +160,29 @@ def scope_verdict(rule: Rule, lacking: Lacking) -> Verdict:
     return rule.verdict(Action.BLOCK, Reason.SCOPE_MISSING, what, instead=instead)
 
 
-def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
-    """What a call says of a scope; "" or nothing where it says nothing."""
+def _value(exchange: Exchange, scope: Scope) -> str:
+    """What a call says of a scope that has one value; "" where it says nothing."""
     if scope == "global":
-        return ("*",)
+        return "*"
     if scope == "model":
         if exchange.call is None:
-            return ()
+            return ""
         # What fetches something stored cannot say which model made it: all of that counts as one.
-        return (fold(exchange.call.model) if exchange.call.names_model else SHARED,)
-    if scope == "tool":
-        if exchange.call is None:
-            return ()
-        if invoked := exchange.call.invokes:
-            # All that nobody declared is counted as one: a caller can name as much as it likes.
-            names = (UNKNOWN_TOOL if tool.unknown else fold(tool.name) for tool in invoked)
-            return tuple(dict.fromkeys(names))
-        return tuple(dict.fromkeys(fold(tool.name) for tool in exchange.call.tools))
+        return fold(exchange.call.model) if exchange.call.names_model else SHARED
     if scope == "upstream":
-        return (exchange.target.upstream,) if exchange.target is not None else ()
+        return exchange.target.upstream if exchange.target is not None else ""
     value: str = getattr(exchange.identity, scope)
-    return (value,)
+    return value
+
+
+def _values(exchange: Exchange, scope: Scope) -> Sequence[str]:
+    """As `_value`; of tools as many as the call runs, or else declares."""
+    if scope != "tool":
+        return (_value(exchange, scope),)
+    if exchange.call is None:
+        return ()
+    if invoked := exchange.call.invokes:
+        # All that nobody declared is counted as one: a caller can name as much as it likes.
+        names = (UNKNOWN_TOOL if tool.unknown else fold(tool.name) for tool in invoked)
+        return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(fold(tool.name) for tool in exchange.call.tools))

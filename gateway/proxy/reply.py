@@ -7,7 +7,6 @@ with an integer `retry-after` for a wait, 401 for keys, 503 for our own failures
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gateway.dialects.base import Dialect, RateLimit
 from gateway.errors import GatewayError, UpstreamError
@@ -101,7 +100,7 @@ def _limits(exchange: Exchange) -> list[RateLimit]:
         for rule, claim, level in held:
             if claim.refill is None or claim.shadow:
                 continue
-            limit = replace(rule.limit_of(claim, level), now=exchange.now)
+            limit = rule.limit_of(claim, level, exchange.now)
             known = tightest.get(limit.unit)
             if known is None or limit.remaining < known.remaining:
                 tightest[limit.unit] = limit

@@ -117,13 +117,13 @@ def admit(counters: MutableMapping[str, Counter], claims: Sequence[Claim], now: 
         counter = _ready(counters, claim, now)
         touched.append(counter)
         refused = _fits(counter, claim, index, now)
-        if refused is None or claim.shadow:
-            if refused is not None:
-                would_refuse.append(refused)
-            _take(counter, claim, 1)
-            taken.append((counter, claim))
-        elif refusal is None:
-            refusal = refused
+        if refused is not None:
+            if not claim.shadow:
+                refusal = refusal or refused
+                continue
+            would_refuse.append(refused)
+        _take(counter, claim, 1)
+        taken.append((counter, claim))
     if refusal is not None:
         for counter, claim in taken:
             _take(counter, claim, -1)
@@ -152,10 +152,11 @@ def settle(
     for claim, amount in zip(claims, amounts, strict=True):
         counter = _ready(counters, claim, now)
         if claim.refill is None:
-            counter.reserved = max(0, counter.reserved - claim.amount)
+            left = counter.reserved - claim.amount
+            counter.reserved = left if left > 0 else 0
             if not claim.lent:
                 _spend(counter, amount, now)
-        else:
+        elif amount != claim.amount:
             counter.used = min(MOST, max(0, counter.used + (amount - claim.amount) * MICRO))
         _remember(counter, claim, now)
         levels.append(counter.level())
@@ -204,15 +205,17 @@ def shown(counters: Mapping[str, Counter], key: str, now: int) -> Level | None:
 def _ready(counters: MutableMapping[str, Counter], claim: Claim, now: int) -> Counter:
     """The counter of a claim, made or begun anew where need be, refilled, with its new limit."""
     counter = counters.get(claim.key)
-    if counter is None or counter.forgotten(now):
+    if counter is None or (0 < counter.expires <= now and not counter.reserved):
         counter = counters[claim.key] = Counter(at=now)
     counter.limit = claim.limit
     if claim.refill is not None:
-        units, seconds = claim.refill
+        counter.units, seconds = claim.refill
         if seconds != counter.seconds:  # the rate was edited: the remainder has another measure
-            counter.rest = 0
-        counter.units, counter.seconds = units, seconds
-        refill(counter, now)
+            counter.seconds, counter.rest = seconds, 0
+        if counter.used:
+            refill(counter, now)
+        else:
+            counter.at, counter.rest = now, 0
     elif claim.rolling != counter.rolling:
         _change_window(counter, claim.rolling, now)
     elif claim.rolling:
@@ -276,12 +279,12 @@ def _remember(counter: Counter, claim: Claim, now: int) -> None:
     Places and rolling budgets: as soon as nothing is left in them.
     """
     if claim.refill is not None:
-        counter.expires = now + _time_to_gain(counter, counter.used) + 1
+        counter.expires = now + (_time_to_gain(counter, counter.used) if counter.used else 0) + 1
     elif claim.lent:
         counter.expires = LONG_AGO
     elif counter.slots is not None:
         counter.expires = rolling.empty_at(counter.slots, counter.rolling) or LONG_AGO
     elif claim.expires is None:
         counter.expires = 0
-    else:
-        counter.expires = max(counter.expires, claim.expires * MICRO)
+    elif claim.expires * MICRO > counter.expires:
+        counter.expires = claim.expires * MICRO

@@ -106,6 +106,7 @@ def test_a_batch_is_reserved_at_the_price_of_batches() -> None:
     member.batched = False
     (rule,) = exchange.claim_rules
     exchange.call = member
+    exchange.memo.clear()
     (whole,) = rule.claims(exchange)
     assert abs(whole.amount - 2 * half) <= 2  # each is rounded up
 

@@ -18,6 +18,7 @@ from gateway.policy import exhausted
 from gateway.policy.budget_options import BudgetOptions
 from gateway.policy.budget_window import Span, Windows, duration_in_words
 from gateway.policy.names import shown
+from gateway.policy.pricing import most_of, price_of
 from gateway.policy.rule import Held, Once, Rule, Stage, Workshop, call_of
 from gateway.policy.scopes import Scopes, scope_verdict
 from gateway.policy.told import Told
@@ -158,15 +159,14 @@ class BudgetRule(Rule):
         call = call_of(exchange)
         if call.fixed_cost is not None:
             return call.fixed_cost
-        price = self._price(exchange)
         asked = call.max_output
         try:
             if output is not None:
                 call.max_output = output
             if self._in_dollars:
-                most = self._prices.most(call, price)
+                most = most_of(exchange, self._prices)
             else:
-                read, written = self._prices.bounds(call, price)
+                read, written = self._prices.bounds(call, self._price(exchange))
                 most = read + written * call.choices
         finally:
             call.max_output = asked
@@ -343,8 +343,7 @@ class BudgetRule(Rule):
         return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
-        provider = exchange.target.provider if exchange.target is not None else ""
-        return self._prices.price_of(call_of(exchange), provider, exchange.model_served)
+        return price_of(exchange, self._prices)
 
     def _amount(self, value: int) -> str:
         return str(Amount(value, self._limit.unit))

@@ -26,6 +26,7 @@ from gateway.config.units import (
 )
 from gateway.dialects.base import Call, RateLimit, Usage
 from gateway.exchange import Exchange
+from gateway.policy.pricing import price_of
 from gateway.policy.rule import Rule, Stage, Workshop, call_of
 from gateway.policy.scopes import Missing, PerField, Scopes, scope_verdict
 from gateway.state.store import Claim, Level, Refusal
@@ -98,17 +99,22 @@ def _burst(burst: Amount | int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """One limit of a rule, ready to make claims. `rate` None: places.
+    """One limit of a rule, ready to make claims. `rate` and `refill` None: places.
 
     Attributes:
         unit: what it counts; `dollars` in millionths of one, `calls` are places.
         words: how messages name it: `600/min requests`.
+        end: what its claims' keys end in.
+        each: what a call takes, where that is the same for all.
     """
 
     unit: str
     limit: int
     rate: Rate | None
     words: str
+    refill: tuple[int, int] | None
+    end: str
+    each: int | None
 
 
 def _limits(options: RateLimitOptions) -> dict[str, _Limit]:
@@ -117,10 +123,11 @@ def _limits(options: RateLimitOptions) -> dict[str, _Limit]:
     for unit, rate in options.rates.items():
         size = rate.amount if options.burst is None else _burst(options.burst)
         words = str(rate) if unit == "dollars" else f"{rate} {unit.replace('_', ' ')}"
-        limits[unit] = _Limit(unit, size, rate, words)
+        refill, each = (rate.amount, rate.seconds), 1 if unit == "requests" else None
+        limits[unit] = _Limit(unit, size, rate, words, refill, f":{unit}", each)
     if options.concurrency is not None:
         words = f"{options.concurrency} calls at once"
-        limits["calls"] = _Limit("calls", options.concurrency, None, words)
+        limits["calls"] = _Limit("calls", options.concurrency, None, words, None, ":calls", 1)
     return limits
 
 
@@ -150,32 +157,24 @@ class RateLimitRule(Rule):
         return (scope_verdict(self, lacking),) if lacking is not None else ()
 
     def claims(self, exchange: Exchange) -> Sequence[Claim]:
-        if self._scopes.lacking(exchange) is not None:
-            return ()
-        taken = [(limit, self._taken(exchange, limit)) for limit in self._limits.values()]
-        return [
-            Claim(
-                f"{start}:{limit.unit}",
-                amount,
-                limit.limit,
-                refill=(limit.rate.amount, limit.rate.seconds) if limit.rate else None,
-                shadow=self.shadow,
-                lent=limit.rate is None,
-            )
-            for start in self._scopes.keys(exchange)
-            for limit, amount in taken
-        ]
+        starts = self._scopes.keys(exchange)
+        claims = []
+        for limit in self._limits.values():
+            amount = self._taken(exchange, limit) if limit.each is None else limit.each
+            refill, lent = limit.refill, limit.refill is None
+            for start in starts:
+                key = start + limit.end
+                claims.append(Claim(key, amount, limit.limit, refill, None, self.shadow, lent))
+        return claims
 
     def _taken(self, exchange: Exchange, limit: _Limit) -> int:
         """What a call takes for now."""
-        if limit.unit in ("requests", "calls"):
-            return 1
         call = call_of(exchange)
         if limit.unit == "dollars" and call.fixed_cost is not None:
             return _micro(call.fixed_cost)
         if not call.billable:
             return 0
-        text = min(call.input_estimate(), LARGEST)
+        text = _text_of(exchange, call)
         if limit.unit == "input_tokens":
             return text
         answer = _likely_answer(call)
@@ -218,10 +217,10 @@ class RateLimitRule(Rule):
         )
 
     def actual(self, exchange: Exchange, claim: Claim, usage: Usage, cost: int | None) -> int:
-        unit = self._limit(claim).unit
-        if unit in ("requests", "calls"):
+        limit = self._limit(claim)
+        if limit.each is not None:
             return claim.amount
-        call = call_of(exchange)
+        unit, call = limit.unit, call_of(exchange)
         if call.operation == "opaque" and exchange.sent:
             return claim.amount  # nobody can tell: the estimate stands
         if unit == "dollars":
@@ -234,16 +233,13 @@ class RateLimitRule(Rule):
         unit = self._limit(claim).unit
         return "microdollars" if unit == "dollars" else unit
 
-    def limit_of(self, claim: Claim, level: Level) -> RateLimit:
-        """How a limit stands, for the dialect's rate-limit headers."""
-        if claim.refill is None:
-            taken, full = level.reserved, PLACE_WAIT
-        else:
-            units, seconds = claim.refill
-            taken = max(0, level.used)
-            full = taken * seconds / units
-        unit = self._limit(claim).unit
-        return RateLimit(unit, level.limit, max(0, level.limit - taken), full)
+    def limit_of(self, claim: Claim, level: Level, now: float) -> RateLimit:
+        """How a bucket stands, for the dialect's rate-limit headers; with the limit that it was
+        decided by, which is less where this gateway had only its own share to give."""
+        units, seconds = claim.refill or (1, 0)
+        left, unit = level.limit - level.used, claim.key.rpartition(":")[2]
+        full = max(0, level.used) * seconds / units
+        return RateLimit(unit, level.limit, left if left > 0 else 0, full, now)
 
     def _limit(self, claim: Claim) -> _Limit:
         return self._limits[claim.key.rpartition(":")[2]]
@@ -254,8 +250,15 @@ class RateLimitRule(Rule):
         return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
-        provider = exchange.target.provider if exchange.target is not None else ""
-        return self._prices.price_of(call_of(exchange), provider, exchange.model_served)
+        return price_of(exchange, self._prices)
+
+
+def _text_of(exchange: Exchange, call: Call) -> int:
+    """Tokens of a call's text, about; worked out once, whatever the number of rules."""
+    text: int | None = exchange.memo.get(_text_of)
+    if text is None:
+        text = exchange.memo[_text_of] = min(call.input_estimate(), LARGEST)
+    return text
 
 
 def _likely_answer(call: Call) -> int:

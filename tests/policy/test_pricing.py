@@ -1,0 +1,54 @@
+"""What a call costs is worked out once, and anew where what it depends on has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.policy.pricing import most_of, price_of
+from gateway.testing import make_call, make_exchange
+from gateway.upstream import prices as table
+from gateway.upstream.prices import packaged_prices
+
+PRICES = packaged_prices()
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that were looked up."""
+    found: list[str] = []
+    real = table.Prices.price_of
+
+    def price_of(self: Any, call: Any, *more: Any) -> Any:
+        found.append(call.model)
+        return real(self, call, *more)
+
+    monkeypatch.setattr(table.Prices, "price_of", price_of)
+    return found
+
+
+def test_ten_rules_look_a_price_up_once(looked_up: list[str]) -> None:
+    exchange = make_exchange(make_call([("user", "hello")], max_output=10))
+    assert len({price_of(exchange, PRICES).name for _ in range(10)}) == 1
+    assert len({most_of(exchange, PRICES) for _ in range(10)}) == 1
+    assert len(looked_up) == 1
+
+
+def test_another_model_has_another_price(looked_up: list[str]) -> None:
+    exchange = make_exchange(make_call([("user", "hello")], max_output=10))
+    assert exchange.call is not None
+    before = most_of(exchange, PRICES)
+    exchange.call.model = "claude-opus-4-1"
+    assert most_of(exchange, PRICES) > before
+    exchange.model_served = "gpt-4o-mini"
+    assert price_of(exchange, PRICES).name == "gpt-4o-mini"
+    assert len(looked_up) == 3
+
+
+def test_a_shorter_answer_costs_less() -> None:
+    exchange = make_exchange(make_call([("user", "hello")], max_output=1000))
+    assert exchange.call is not None
+    before = most_of(exchange, PRICES)
+    exchange.call.max_output = 10
+    assert most_of(exchange, PRICES) < before
