@@ -26,7 +26,8 @@ def free_port() -> int:
 
 def variables(container: Object, secrets: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What a container's environment holds; `secrets` are values by the variable's name."""
-    made = {}
+    # What the image keeps in its own folder, for which something here must stand.
+    made = {"XDG_STATE_HOME": str(folder / "state")}
     for each in container["env"]:
         value = each["value"] if "value" in each else secrets[each["name"]]
         value = value.replace("/etc/portcullis", str(folder / "etc"))

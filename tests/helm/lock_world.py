@@ -18,6 +18,7 @@ from gateway.testing.answers import Say, chat
 from tests.helm.namespaces import WORLD, WORLD_6
 
 PROVIDER, DATABASE, ADMIN = 8000, 5432, 9485
+USED = 40053  # from here the gateway's user has asked the name server
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -54,9 +55,9 @@ def accept(host: str, port: int) -> None:
         server.accept()[0].close()
 
 
-def answer_names() -> None:
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind((WORLD, 53))
+def answer_names(family: int, host: str) -> None:
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    server.bind((host, 53))
     while True:
         data, sender = server.recvfrom(512)
         server.sendto(data, sender)
@@ -70,8 +71,13 @@ def main() -> None:
     ]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    threading.Thread(target=accept, args=(WORLD, DATABASE), daemon=True).start()
-    threading.Thread(target=answer_names, daemon=True).start()
+    for what, where in (
+        (accept, (WORLD, DATABASE)),
+        (accept, (WORLD, 53)),
+        (answer_names, (socket.AF_INET, WORLD)),
+        (answer_names, (socket.AF_INET6, WORLD_6)),
+    ):
+        threading.Thread(target=what, args=where, daemon=True).start()
     print("ready", flush=True)
     sys.stdin.read()
 

@@ -19,19 +19,24 @@ from typing import Any
 import pytest
 
 from tests.helm.acting import Container, mount, variables
-from tests.helm.chart import ROOT, gateway_container, needs_helm, one, pods, render
-from tests.helm.lock_world import ADMIN, DATABASE, PROVIDER
+from tests.helm.chart import ROOT, Object, gateway_container, needs_helm, one, pods, render
+from tests.helm.lock_world import ADMIN, DATABASE, PROVIDER, USED
 from tests.helm.namespaces import POD, WORLD, Namespaces, namespaces, path, run
 
 pytestmark = needs_helm
 
 PORT, PROBES = 8484, 9484
 HELLO = "Hello there."
-KEY = "sk-only-the-gateway-has-it"
+KEY, OWN = "sk-only-the-gateway-has-it", "agents-own"
 # The gateway's user may not be able to read the checkout; that right has nothing to do with the
 # network. It starts as the container does otherwise: no capability, none to be had.
 READS = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
 NO_MORE = ["--bounding-set=-all,+dac_read_search", "--no-new-privs", "--clear-groups"]
+NO_CAPABILITY = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--clear-groups"]
+ASK_A_NAME = (
+    "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(5)\n"
+    f"s.bind(('', {USED})); s.connect(('{WORLD}', 53)); s.send(b'?'); print(s.recv(9).decode())"
+)
 LISTEN_AS_ADMIN = (
     f"import socket; s = socket.create_server(('127.0.0.1', {ADMIN}))\n"
     "print('ready', flush=True)\n"
@@ -62,18 +67,36 @@ def values(**lock: Any) -> dict[str, Any]:
             "port": PORT,
             "probesPort": PROBES,
             "egressLock": {"enabled": True, "image": "example.com/nft:1", **lock},
-            "example": {"enabled": True},
+            "example": {"enabled": True, "env": [{"name": "OPENAI_API_KEY", "value": OWN}]},
         },
     }
 
 
 @dataclass
 class Pod:
-    """A pod whose gateway runs. `shown`: the credentials that the provider has seen."""
+    """A pod whose gateway runs. `folder` is where its volumes are, and the file `shown` with the
+    credentials that the provider has seen."""
 
     both: Namespaces
-    gateway: Container
-    shown: Path
+    container: Object
+    told: dict[str, str]
+    folder: Path
+    gateway: Container | None = None
+
+    @property
+    def shown(self) -> Path:
+        return self.folder / "shown"
+
+    def start(self) -> None:
+        """Start the gateway's container, as its user."""
+        before = [*self.both.inside(self.both.pod), *as_user(self.container)]
+        self.gateway = Container(self.container, self.told, before)
+        self.gateway.__enter__()
+
+    def stop(self) -> None:
+        if self.gateway:
+            self.gateway.__exit__(None, None, None)
+            self.gateway = None
 
     def lock(self, **options: Any) -> None:
         """Run the lock's init container."""
@@ -85,17 +108,30 @@ class Pod:
     def unlock(self) -> None:
         run(*self.both.inside(self.both.pod), "nft", "flush", "ruleset")
 
-    def agent(self) -> dict[str, str]:
-        """What an agent gets that tries everything."""
+    def agent(self, user: int | None = None) -> dict[str, str]:
+        """What the example's agent gets that tries everything, as its user or another."""
         (pod,) = pods(render(values()))
-        user = str(pod["spec"]["containers"][0]["securityContext"]["runAsUser"])
-        words = [sys.executable, "-m", "tests.helm.lock_agent", user, str(PORT)]
-        text = run(*self.both.inside(self.both.pod), *words, str(self.gateway.pid))
-        told: dict[str, str] = json.loads(text)
+        (agent,) = pod["spec"]["containers"]
+        user = agent["securityContext"]["runAsUser"] if user is None else user
+        before = ["env", *(f"{each['name']}={each['value']}" for each in agent["env"])]
+        before += [] if user else ["setpriv", *NO_CAPABILITY]
+        pid = str(self.gateway.pid) if self.gateway else "0"
+        (key,) = self.folder.rglob("master.key")
+        inside = self.both.inside(self.both.pod)
+        # As the gateway's user a name is asked for first: the kernel remembers that for a while.
+        asks = [*inside, *as_user(self.container), sys.executable, "-c", ASK_A_NAME]
+        assert run(*asks) == "?\n"
+        words = [sys.executable, "-m", "tests.helm.lock_agent", str(user), pid, str(key)]
+        told: dict[str, str] = json.loads(run(*inside, *before, *words))
         return told
 
     def credentials(self) -> set[str]:
         return set(self.shown.read_text().split("\n")) - {""}
+
+
+def as_user(container: Object) -> list[str]:
+    user = container["securityContext"]["runAsUser"]
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", *READS, *NO_MORE]
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +147,16 @@ def pod() -> Iterator[Pod]:
             (folder / "state").mkdir(mode=0o700)
             os.chown(folder / "state", user, user)
             told = variables(container, {"OPENAI_API_KEY": KEY}, folder)
-            as_user = [f"--reuid={user}", f"--regid={user}", *READS, *NO_MORE]
-            before = [*both.inside(both.pod), "setpriv", *as_user]
-            shown = folder / "shown"
-            shown.touch()
+            made = Pod(both, container, {**told, "PATH": path()}, folder)
+            made.shown.touch()
+            admin = [*both.inside(both.pod), *as_user(container)]
             with (
-                Outside(both.inside(both.world), "-m", "tests.helm.lock_world", str(shown)),
-                Outside(before, "-c", LISTEN_AS_ADMIN),
-                Container(container, {**told, "PATH": path()}, before) as gateway,
+                Outside(both.inside(both.world), "-m", "tests.helm.lock_world", str(made.shown)),
+                Outside(admin, "-c", LISTEN_AS_ADMIN),
             ):
-                yield Pod(both, gateway, shown)
+                made.start()
+                yield made
+                made.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -144,36 +180,60 @@ class Outside:
         self._process.communicate()
 
 
+REFUSED = {
+    "provider": "ConnectionRefusedError",
+    "provider over IPv6": "ConnectionRefusedError",
+    "database": "ConnectionRefusedError",
+    "name server": "PermissionError",
+    "name server over TCP": "ConnectionRefusedError",
+    "name server over IPv6": "PermissionError",
+    "name server from the gateway's port": "PermissionError",
+    "admin listener": "ConnectionRefusedError",
+    "raw socket": "PermissionError",
+    "raw socket as its own root": "PermissionError",
+    "packet socket": "PermissionError",
+    "the gateway's environment": "PermissionError",
+    "the gateway's memory": "PermissionError",
+    "the gateway's secrets": "PermissionError",
+    "the gateway's user": "PermissionError",
+    "the lock": "refused",
+}
+
+
 def test_without_the_lock_an_agent_goes_where_it_likes(pod: Pod) -> None:
     """A sidecar alone is no boundary; and these attempts can succeed."""
     pod.unlock()
     told = pod.agent()
-    assert told["gateway"] == HELLO
+    assert told["gateway"] == told["gateway by the SDK"] == HELLO
     assert told["provider"] == told["provider over IPv6"] == HELLO
     assert told["database"] == told["admin listener"] == "connected"
-    assert told["name server"] == "any question"
-    assert "Bearer agents-own" in pod.credentials()
+    names = {told[each] for each in REFUSED if each.startswith("name server")}
+    assert names == {"any question", "connected"}
+    assert pod.credentials() == {f"Bearer {KEY}", f"Bearer {OWN}"}
 
 
-def test_the_lock_leaves_the_gateway_as_the_only_way(pod: Pod) -> None:
+@pytest.mark.parametrize("user", [None, 0], ids=["the agent's user", "root without capabilities"])
+def test_the_lock_leaves_the_gateway_as_the_only_way(pod: Pod, user: int | None) -> None:
     pod.unlock()
     pod.shown.write_text("")
     pod.lock()
-    told = pod.agent()
-    assert told.pop("gateway") == HELLO
+    told = pod.agent(user)
+    assert told.pop("gateway") == told.pop("gateway by the SDK") == HELLO
     assert pod.credentials() == {f"Bearer {KEY}"}
-    assert told == {
-        "provider": "ConnectionRefusedError",
-        "provider over IPv6": "ConnectionRefusedError",
-        "database": "ConnectionRefusedError",
-        "name server": told["name server"],
-        "admin listener": "ConnectionRefusedError",
-        "raw socket": "PermissionError",
-        "the gateway's environment": "PermissionError",
-        "the gateway's user": "PermissionError",
-        "the lock": "refused",
-    }
-    assert told["name server"] in ("PermissionError", "ConnectionRefusedError", "OSError")
+    assert KEY not in told.pop("the gateway's command line")
+    assert told == REFUSED
+
+
+def test_the_lock_holds_while_the_gateway_restarts(pod: Pod) -> None:
+    pod.lock()
+    pod.stop()
+    told = pod.agent()
+    assert told["gateway"] == told["provider"] == "ConnectionRefusedError"
+    assert told["provider over IPv6"] == told["database"] == "ConnectionRefusedError"
+    pod.start()
+    told = pod.agent()
+    assert told["gateway"] == HELLO
+    assert told["provider"] == "ConnectionRefusedError"
 
 
 def test_the_lock_opens_what_is_named_and_can_be_set_again(pod: Pod) -> None:
