@@ -40,6 +40,7 @@ from gateway.errors import ConfigError
 from gateway.exchange import Exchange
 from gateway.identity.kept_stand_ins import KeptStandIns
 from gateway.identity.session_book import SessionBook, counts_sessions, times_runs
+from gateway.identity.task_outcomes import TaskOutcomes
 from gateway.identity.tenant import KeyRing
 from gateway.lifecycle import Supervisor, check_settings
 from gateway.memory import give_back
@@ -151,7 +152,12 @@ async def _scrape(supervisor: Supervisor) -> str:
     samples, tls = await supervisor.samples(), supervisor.tls
     tls_ok = None if tls is None else not tls.status.problems
     return merge(
-        samples, supervisor.status, supervisor.crew.replaced, supervisor.certificates(), tls_ok
+        samples,
+        supervisor.status,
+        supervisor.crew.replaced,
+        supervisor.certificates(),
+        tls_ok,
+        supervisor.self_check,
     )
 
 
@@ -286,9 +292,11 @@ async def build(
         digest,
         number,
     )
+    book = SessionBook(store, derive(master, "session"))
+    metrics.watch_sessions(book)
+    outcomes = TaskOutcomes(store, book, metrics.task, metrics.store_failed)
     sessions = Sessions(
-        SessionBook(store, derive(master, "session")),
-        KeptStandIns(store, derive(master, "stand-ins"), metrics.store_failed),
+        book, KeptStandIns(store, derive(master, "stand-ins"), metrics.store_failed), outcomes
     )
 
     def observe(exchange: Exchange) -> None:
@@ -336,6 +344,7 @@ async def build(
         make,
         connector,
         notifier,
+        outcomes,
         tracing,
     )
     return parts, current

@@ -191,6 +191,27 @@ class Crew:
         """What every worker that answers says of itself."""
         return await self._ask(self._serving(), "health", ASK_TIMEOUT)
 
+    async def facts(self, session: str) -> dict[str, Any] | None:
+        """What the workers saw of a session, taken together; None where nobody knows it."""
+        answers = await self._ask(self._serving(), "facts", ASK_TIMEOUT, session=session)
+        seen = [answer["facts"] for answer in answers.values() if answer.get("facts")]
+        if not seen:
+            return None
+        return {
+            "calls": sum(each["calls"] for each in seen),
+            "cost": sum(each["cost"] for each in seen),
+            "began": min(each["began"] for each in seen),
+            "last": max(each["last"] for each in seen),
+        }
+
+    async def outcome(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Have one worker record and count a session's outcome; None where none answers."""
+        for member in self._serving():
+            answers = await self._ask([member], "outcome", ASK_TIMEOUT, **said)
+            if answers:
+                return answers[member.number]
+        return None
+
     async def _ask(
         self, members: list[Member], do: str, timeout: float, **fields: Any
     ) -> dict[int, dict[str, Any]]:

@@ -30,6 +30,7 @@ from gateway.config.watch import Watch
 from gateway.crew import Crew
 from gateway.errors import ConfigError
 from gateway.listener_tls import ListenerTls
+from gateway.self_check import SelfCheck
 from gateway.tls import Pems, expires
 
 WATCH_INTERVAL = 1.0
@@ -72,6 +73,7 @@ class Supervisor:
     Attributes:
         status: the last attempts to load the policy; `loaded`: the policy in force.
         draining: no new calls are taken any more.
+        self_check: of the audit log, None where it is in no folder.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Supervisor:
         if self.tls is not None:
             order["tls"] = _message(self.tls.load())
         self.crew = Crew(settings.workers, sock, order)
+        self.self_check = None if settings.audit_sink else SelfCheck(flags, variables)
         self._reloading = asyncio.Lock()
         self._stop = asyncio.Event()
         self._times_asked = 0
@@ -124,6 +127,8 @@ class Supervisor:
         await self.crew.start(read.loaded.text_files)
         self._remember(read)
         self._spawn(self._follow())
+        if self.self_check is not None:
+            self._spawn(self.self_check.run())
         if self.tls is not None:
             self._spawn(self.tls.follow(self._secure))
 
@@ -236,6 +241,20 @@ class Supervisor:
     async def health(self) -> dict[int, dict[str, Any]]:
         """What every worker that answers says of itself."""
         return await self.crew.health()
+
+    async def outcome(
+        self, session: str, outcome: str, by: str, note: str
+    ) -> dict[str, Any] | None:
+        """Record and count what an operator says that a session came to; None: no worker answers.
+
+        Returns:
+            `outcome`, the one that it has now; `counted`, whether it is the first; `known`, what
+            the workers saw of the session; or `problems`.
+        """
+        known = await self.crew.facts(session)
+        said = {"session": session, "outcome": outcome, "by": by, "note": note, "facts": known}
+        answer = await self.crew.outcome(said)
+        return None if answer is None else {**answer, "known": known}
 
     def describe(self) -> dict[str, Any]:
         """The supervisor's own state, for `/readyz` and the admin listener."""

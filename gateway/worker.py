@@ -7,13 +7,14 @@ import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.audit.chain import RecordType
 from gateway.audit.writer import AuditWriter
 from gateway.errors import ConfigError, OwnError
+from gateway.identity.task_outcomes import Facts, TaskOutcome, TaskOutcomes
 from gateway.proxy.begin import Current
 from gateway.proxy.closing import Closer, leases
 from gateway.proxy.handler import Handler
@@ -61,6 +62,7 @@ class Parts:
     build: Callable[[dict[str, bytes]], Live]
     connector: Connector
     notifier: Notifier
+    outcomes: TaskOutcomes
     tracing: Tracing | None = None
 
 
@@ -88,6 +90,7 @@ class Worker:
         except (StoreError, OwnError) as error:
             raise ConfigError([str(error)]) from error
         parts.store.watch(self._store_changed)
+        self._expect(self._current.live)
         self._every(parts.store.lease_seconds / RENEWALS, self._renew)
         self._every(HEAD_EVERY, self._log_head)
         # What is loaded by now lives as long as the process: no collection need look at it.
@@ -109,6 +112,11 @@ class Worker:
             case "secure":
                 await self._parts.server.secure(server_context(pems_of(message["tls"])))
                 return {"secured": True}
+            case "facts":
+                facts = self._parts.outcomes.facts(message["session"])
+                return {"facts": None if facts is None else asdict(facts)}
+            case "outcome":
+                return await self._outcome(message)
             case "drain":
                 await self.drain(float(message["limit"]))
                 return {"drained": True}
@@ -149,11 +157,29 @@ class Worker:
         if live is None:
             return {"problems": ["nothing was prepared"]}
         before, self._current.live = self._current.live, live
+        self._expect(live)
         self._parts.client.keep(plan.way for plan in live.upstreams.values())
         self._note(RecordType.RELOADED, {"before": before.digest, "policy": live.digest})
         for change in _key_changes(before, live):
             self._note(RecordType.KEY_CHANGED, change)
         return {"committed": True}
+
+    def _expect(self, live: Live) -> None:
+        rules = {rule.ref: rule for t in live.tenants.values() for rule in t.pipeline.rules}
+        self._parts.metrics.expect(rules.values())
+
+    async def _outcome(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Record and count what an operator says that a session came to."""
+        session, outcome = message["session"], TaskOutcome(message["outcome"])
+        facts = None if message["facts"] is None else Facts(**message["facts"])
+        try:
+            known = await self._parts.outcomes.report(session, outcome, facts)
+        except StoreError:
+            return {"problems": ["the state store does not answer; send it again later"]}
+        if known is None:
+            said = {"session": session, "outcome": outcome, "by": message["by"]}
+            self._note(RecordType.OUTCOME, {**said, **_noted(message["note"])})
+        return {"outcome": known or outcome, "counted": known is None}
 
     def _note(self, kind: RecordType, payload: dict[str, Any]) -> None:
         try:
@@ -257,6 +283,10 @@ def pems_of(message: dict[str, str]) -> Pems:
 def unpacked(texts: dict[str, str]) -> dict[str, bytes]:
     """The policy files of a message, byte for byte: a character stands for a byte."""
     return {name: text.encode("latin-1") for name, text in texts.items()}
+
+
+def _noted(note: str) -> dict[str, str]:
+    return {"note": note} if note else {}
 
 
 def _key_changes(before: Live, after: Live) -> list[dict[str, Any]]:

@@ -53,6 +53,10 @@ class Stub:
             return refused or {"committed": True}
         if do == "secure":
             return await self.behave(do, self.policy) or {"secured": True}
+        if do == "facts":
+            number = self.number + 1
+            known = {"calls": number, "cost": 10 * number, "began": 100 - number, "last": number}
+            return {"facts": known if message["session"] == "known" else None}
         if do == "hurry":
             self.hurried.set()
         if do == "drain" and self.policy.get("drain") == "slow":

@@ -244,3 +244,21 @@ async def test_a_certificate_is_taken_by_every_worker_and_by_those_that_start_la
     await until("another worker 1", lambda: crew.replaced == 1 and crew.ready == 2)
     assert asked(tmp_path, 0)[1:] == ["secure"]
     assert asked(tmp_path, 1) == ["start first", "secure", "start first", "tls second"]
+
+
+async def test_what_workers_saw_of_a_session_is_taken_together(make: Make) -> None:
+    crew = make(2)
+    await crew.start(policy())
+    assert await crew.facts("known") == {"calls": 3, "cost": 30, "began": 98, "last": 2}
+    assert await crew.facts("unknown") is None
+
+
+async def test_outcome_is_taken_by_one_worker_that_answers(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "ASK_TIMEOUT", 0.3)
+    crew = make(3)
+    await crew.start(policy(_0_outcome="silent"))
+    assert await crew.outcome({"session": "s", "outcome": "success"}) is not None
+    assert [asked(tmp_path, number).count("outcome") for number in range(3)] == [1, 1, 0]
+    assert await make(1).outcome({"session": "s"}) is None  # nobody serves

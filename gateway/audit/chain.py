@@ -48,6 +48,7 @@ class RecordType(StrEnum):
     KEY_CHANGED = "key_changed"  # a gateway key was made, expired or withdrawn
     STORE_LOST = "store_lost"  # the state store no longer answers
     STORE_FOUND = "store_found"  # it does again
+    OUTCOME = "outcome"  # an operator said what a session came to
     RECOVERED = "recovered"  # a torn last line was cut off after a crash
     ROTATED = "rotated"  # the chain goes on in this file
     GAP = "gap"  # lines could not be written before this one

@@ -119,6 +119,8 @@ def closed(exchange: Exchange, digest: Digest) -> dict[str, Any]:
     }
     if exchange.reason is not None:
         payload["reason"] = exchange.reason.value
+    if exchange.identity.outcome:
+        payload["task_outcome"] = exchange.identity.outcome
     if exchange.upstream_status:
         payload["upstream_status"] = exchange.upstream_status
     if exchange.peer:

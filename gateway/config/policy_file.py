@@ -114,7 +114,7 @@ class Key(Strict):
     name: Name
     hash: Digest
     agent: Name | None = None
-    may_assert: tuple[Literal["user", "task", "feature"], ...] = ()
+    may_assert: tuple[Literal["user", "task", "feature", "outcome"], ...] = ()
     expires: MomentField | None = None
 
 

@@ -12,6 +12,7 @@ Rules of this file:
 - A store that does not answer is counted in `failures`. A session that is met meanwhile begins
   here, and is told to the store as it began when that is back; the store's own, if it knows one,
   wins then.
+- `begun` counts sessions where they began: of one that the store knows, in one worker only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gateway.dialects.base import Call, StepKind
 from gateway.exchange import Exchange
 from gateway.identity import session
 from gateway.identity.mac import mac
+from gateway.identity.task_outcomes import Facts
 from gateway.state.store import Store, StoreError
 
 PAUSE = 120.0
@@ -64,13 +66,16 @@ class Run:
 
 @dataclass(slots=True)
 class Entry:
-    """One living session. Times are unix seconds; `stored` is when the store was last told."""
+    """One living session. Times are unix seconds; `stored` is when the store was last told.
+    `calls` and `cost` (nano-dollars) are of the calls that ended in this worker."""
 
     name: str
     key: str
     start: float
     last: float
     stored: float = 0.0
+    calls: int = 0
+    cost: int = 0
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
 
 
@@ -94,6 +99,7 @@ class SessionBook:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._answers: OrderedDict[str, str] = OrderedDict()
         self.failures = 0
+        self.begun = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -141,6 +147,8 @@ class SessionBook:
         """
         entry, run = visit.entry, visit.run
         entry.last = max(entry.last, ended)
+        entry.calls += 1
+        entry.cost += exchange.cost or 0
         if run is not None:
             begun = max(exchange.started, run.ended)  # parallel calls work once
             run.active += max(0.0, ended - begun - held)
@@ -150,6 +158,17 @@ class SessionBook:
             await self._save(entry, visit.settings)
         if _may_be_continued(exchange):
             await self._remember_answer(exchange, entry.name, visit.settings)
+
+    def facts(self, session: str) -> Facts | None:
+        """What this worker saw of a session, None where it does not know it.
+
+        Args:
+            session: its key. Looks through all entries: not for the path of a call.
+        """
+        for entry in self._entries.values():
+            if entry.key == session:
+                return Facts(entry.calls, entry.cost, entry.start, entry.last)
+        return None
 
     # --- sessions ---
 
@@ -161,6 +180,7 @@ class SessionBook:
             except StoreError:
                 self.failures += 1
                 start = self._began_here(name, now, settings)
+                self.begun += start == now
                 fresh = Entry(name, self._epoch_key(name, start), start, now)
             entry = self._entries.get(name)
             if entry is not None and entry.key == fresh.key:
@@ -169,6 +189,7 @@ class SessionBook:
                 return entry  # another call of this worker was first
         else:
             again = name in self._entries
+            self.begun += 1
             fresh = Entry(name, self._epoch_key(name, now) if again else name, now, now)
         self._entries[name] = fresh
         self._entries.move_to_end(name)
@@ -190,6 +211,7 @@ class SessionBook:
             if known is mine:
                 await self._store.put(place, _pack(mine), ttl)
         known.last = max(known.last, now)
+        self.begun += known is mine and start == now
         return known
 
     def _began_here(self, name: str, now: float, settings: Sessions) -> float:

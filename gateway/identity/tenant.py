@@ -22,14 +22,15 @@ from gateway.errors import CallerError
 from gateway.exchange import Identity
 from gateway.identity.gateway_key import PREFIX, bare, hash_of, id_of, is_gateway_key
 from gateway.identity.mac import mac
+from gateway.identity.task_outcomes import OUTCOMES
 from gateway.message import Headers
 from gateway.verdict import Reason
 
 CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
 """Headers that carry a caller's key; `api-key` is Azure OpenAI's."""
 
-ASSERTABLE = ("user", "task", "feature")
-"""What a caller may say of itself, each in its header `x-portcullis-<name>`."""
+ASSERTABLE = ("user", "task", "feature", "outcome")
+"""What a caller may say of itself and of its session, each in its header `x-portcullis-<name>`."""
 
 LONGEST_ASSERTION = 256
 
@@ -197,8 +198,8 @@ def _assertions(headers: Headers, identity: Identity, may_assert: frozenset[str]
             who = f"the key {named!r}" if named else "a caller without a gateway key"
             raise CallerError(
                 Reason.ASSERTION_DENIED,
-                f"{header}: {who} may not say who the {name} is. Leave the header out, or use a key"
-                f" whose may_assert lists {name}.",
+                f"{header}: {who} may not say what the {name} is. Leave the header out, or use a"
+                f" key whose may_assert lists {name}.",
             )
         # Unprintable takes in control characters, lone surrogates and text-direction marks.
         if len(value) > LONGEST_ASSERTION or not value.isprintable():
@@ -206,6 +207,9 @@ def _assertions(headers: Headers, identity: Identity, may_assert: frozenset[str]
                 Reason.ASSERTION_DENIED,
                 f"{header}: expected at most {LONGEST_ASSERTION} printable characters.",
             )
+        if name == "outcome" and value not in OUTCOMES:
+            expected = ", ".join(OUTCOMES)
+            raise CallerError(Reason.ASSERTION_DENIED, f"{header}: expected one of {expected}.")
         setattr(identity, name, value)
 
 

@@ -7,15 +7,18 @@ import time
 from gateway.exchange import Exchange
 from gateway.identity.kept_stand_ins import KeptStandIns
 from gateway.identity.session_book import SessionBook
+from gateway.identity.task_outcomes import TaskOutcomes
 from gateway.proxy.live import Live
 
 
 class Sessions:
-    """Binds the session book, and the stand-ins that are kept, to exchanges. One a worker."""
+    """Binds the session book, the stand-ins that are kept and the outcomes that callers tell to
+    exchanges. One a worker."""
 
-    def __init__(self, book: SessionBook, stand_ins: KeptStandIns) -> None:
+    def __init__(self, book: SessionBook, stand_ins: KeptStandIns, outcomes: TaskOutcomes) -> None:
         self._book = book
         self._stand_ins = stand_ins
+        self._outcomes = outcomes
 
     async def enter(self, exchange: Exchange) -> None:
         """Find the call's session; `exchange.identity.session` is its key afterwards."""
@@ -34,3 +37,5 @@ class Sessions:
             await self._stand_ins.keep(exchange, live.file.sessions.max)
         if exchange.visit is not None:
             await self._book.leave(exchange, exchange.visit, time.time())
+            if exchange.identity.outcome:
+                await self._outcomes.of_call(exchange)

@@ -12,6 +12,7 @@ from gateway.telemetry.stations import UPSTREAM
 from gateway.verdict import Action, Mode, Reason, Verdict
 
 if TYPE_CHECKING:
+    from gateway.state.store import Admission
     from gateway.telemetry.metrics import Metrics
 
 _NANO = 1e-9
@@ -55,6 +56,12 @@ def count(metrics: Metrics, exchange: Exchange) -> None:
         tokens = exchange.usage is not None
         labels = (upstream, _model(exchange) if tokens else "none")
         metrics.cost.add(labels, exchange.cost * _NANO)
+    if exchange.visit is not None and call is not None and call.operation == "chat":
+        metrics.session_age.observe(max(0.0, exchange.started - exchange.visit.entry.start))
+    if exchange.model_served and call is not None and call.names_model:
+        _served(metrics, exchange, call.model, upstream)
+    if exchange.admission is not None and not exchange.admission.local:
+        _budgets(metrics, exchange, exchange.admission)
     if exchange.streamed:
         metrics.held.observe(exchange.held_peak)
     if exchange.pseudonyms:
@@ -123,6 +130,22 @@ def _used(metrics: Metrics, exchange: Exchange, usage: Usage, upstream: str) -> 
         add(("cache_write", model), usage.cache_write + usage.cache_write_1h)
     if usage.estimated:
         metrics.estimated.add((upstream,))
+
+
+def _served(metrics: Metrics, exchange: Exchange, asked: str, upstream: str) -> None:
+    """Whether the provider has changed what answers under a name."""
+    changed = metrics.served.changed(upstream, asked, exchange.model_served)
+    if changed is not False:
+        metrics.model_changes.add((upstream, _model(exchange)), int(changed or 0))
+
+
+def _budgets(metrics: Metrics, exchange: Exchange, admission: Admission) -> None:
+    """How much of each budget was used when the call was let in, or refused."""
+    held = zip(exchange.claim_rules, exchange.claims, admission.levels, strict=False)
+    for rule, claim, level in held:
+        if rule.kind == "budget" and rule.unit(claim) != "requests" and level.limit > 0:
+            share = level.used / level.limit
+            metrics.budget_peaks.note((rule.ref.policy, rule.ref.id), share, exchange.started)
 
 
 def _reason(exchange: Exchange) -> str:

@@ -1,12 +1,4 @@
-"""Every metric of the gateway, in one place, and how an exchange is counted.
-
-Rules of this file:
-- Names follow the Prometheus naming practices: one prefix, base units, `_total` for counters.
-- Labels are bounded: closed enums, names of the policy file, names of the price table. Never a
-  user, a session, a free model name, or content.
-- A label without a value says `none`; one beyond its bound says `other`.
-- docs/metrics.md lists them all; a test compares.
-"""
+"""What a worker counts, and how the counts of all workers become one scrape."""
 
 from __future__ import annotations
 
@@ -14,17 +6,24 @@ import os
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, Protocol
 
 from gateway import __version__
 from gateway.exchange import Exchange
+from gateway.identity.task_outcomes import Facts, TaskOutcome
 from gateway.telemetry.counting import count
+from gateway.telemetry.declared import Declared
 from gateway.telemetry.exposition import Merger, Snapshot, exposition
-from gateway.telemetry.families import Counter, Families, Gauge, Histogram
+from gateway.telemetry.peaks import Peaks
+from gateway.telemetry.served_models import ServedModels
+from gateway.verdict import Action, Mode, Reason, RuleRef
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-CHARACTERS = (16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536, 262144)
+_EXPECTED = {
+    "loop": ((Action.BLOCK, Reason.LOOP_DETECTED), (Action.FLAG, Reason.LOOP_DETECTED)),
+    "budget": ((Action.BLOCK, Reason.BUDGET_EXCEEDED),),
+}
+"""By kind: verdicts that an alert asks about."""
 
 
 class CacheCounts(Protocol):
@@ -64,6 +63,22 @@ class StoreCounts(Protocol):
     def pending(self) -> int: ...
 
 
+class BegunCount(Protocol):
+    """Who knows how many of something began."""
+
+    begun: int
+
+
+class Ruling(Protocol):
+    """A rule of the policy in force."""
+
+    @property
+    def ref(self) -> RuleRef: ...
+
+    @property
+    def shadow(self) -> bool: ...
+
+
 class CopyCounts(Protocol):
     """What a copy of the audit log tells of itself."""
 
@@ -89,265 +104,6 @@ class AuditCounts(Protocol):
     def head(self) -> Any: ...
 
 
-class Declared:
-    """All families. Attributes are named for what they count."""
-
-    def __init__(self) -> None:
-        self.families = Families()
-        self._calls()
-        self._rules()
-        self._usage()
-        self._gateway()
-
-    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
-        counter: Counter = self.families.declare(Counter(name, help_text, labels))
-        return counter
-
-    def _gauge(self, name: str, help_text: str, *labels: str, **merging: Any) -> Gauge:
-        gauge: Gauge = self.families.declare(Gauge(name, help_text, labels, **merging))
-        return gauge
-
-    def _histogram(
-        self, name: str, help_text: str, *labels: str, buckets: Sequence[float] = SECONDS
-    ) -> Histogram:
-        family = Histogram(name, help_text, labels, buckets=buckets)
-        histogram: Histogram = self.families.declare(family)
-        return histogram
-
-    def _calls(self) -> None:
-        self.requests = self._counter(
-            "portcullis_requests_total",
-            "Exchanges that ended, by how they ended and why.",
-            "dialect",
-            "outcome",
-            "reason",
-        )
-        self.retries = self._counter(
-            "portcullis_retries_total",
-            "Exchanges of which the caller's SDK said that it asked again.",
-            "dialect",
-        )
-        self.in_flight = self._gauge(
-            "portcullis_requests_in_flight", "Exchanges that are running now."
-        )
-        self.duration = self._histogram(
-            "portcullis_request_duration_seconds",
-            "From a request's head to the end of its record.",
-            "dialect",
-            "outcome",
-        )
-        self.first_byte = self._histogram(
-            "portcullis_time_to_first_byte_seconds",
-            "From a request's head to the first byte of the reply.",
-            "dialect",
-        )
-        self.upstream_duration = self._histogram(
-            "portcullis_upstream_duration_seconds",
-            "From sending to upstream to the head of its answer.",
-            "upstream",
-        )
-        self.stations = self._counter(
-            "portcullis_station_seconds_total",
-            "Time that exchanges spent in each station, waiting included.",
-            "station",
-        )
-        self.bytes = self._counter(
-            "portcullis_transferred_bytes_total",
-            "Bytes of bodies from callers (in) and to them (out).",
-            "direction",
-        )
-        self.tunnels = self._gauge("portcullis_tunnels", "Tunnels that are open now.")
-        self.tunnel_bytes = self._counter(
-            "portcullis_tunnel_bytes_total",
-            "Bytes that went through tunnels that have ended, from callers (in) and to them (out).",
-            "direction",
-        )
-        self.held = self._histogram(
-            "portcullis_stream_held_characters",
-            "Most characters that the stream window held back, one value a streamed answer.",
-            buckets=CHARACTERS,
-        )
-        self.disconnects = self._counter(
-            "portcullis_client_disconnects_total", "Callers that hung up before the end."
-        )
-        self.upstream_errors = self._counter(
-            "portcullis_upstream_errors_total",
-            "Calls that upstream failed or refused.",
-            "upstream",
-            "kind",
-        )
-
-    def _rules(self) -> None:
-        self.decisions = self._counter(
-            "portcullis_rule_decisions_total",
-            "Verdicts of rules; in shadow mode the action was not taken.",
-            "policy",
-            "rule",
-            "kind",
-            "action",
-            "reason",
-            "mode",
-        )
-        self.findings = self._counter(
-            "portcullis_findings_total", "What detectors found, by entity.", "kind", "entity"
-        )
-        self.stand_ins = self._counter(
-            "portcullis_stand_ins_total",
-            "Values that a stand-in took the place of, and stand-ins that were put back.",
-            "step",
-        )
-        self.unscannable = self._counter(
-            "portcullis_unscannable_total",
-            "Content that no rule can read, and what was done with it.",
-            "what",
-            "surface",
-            "action",
-        )
-        self.warnings = self._counter(
-            "portcullis_budget_warnings_total",
-            "Warning levels that budgets have reached, each once a scope and window.",
-            "policy",
-            "rule",
-        )
-        self.cache_hits = self._counter(
-            "portcullis_scan_cache_hits_total", "Texts whose findings were known already."
-        )
-        self.cache_misses = self._counter(
-            "portcullis_scan_cache_misses_total", "Texts that had to be scanned."
-        )
-        self.cache_evictions = self._counter(
-            "portcullis_scan_cache_evictions_total", "Findings that made room for others."
-        )
-        self.cache_size = self._gauge(
-            "portcullis_scan_cache_bytes", "What the scan caches of all workers take, about."
-        )
-
-    def _usage(self) -> None:
-        self.tokens = self._counter(
-            "portcullis_tokens_total",
-            "Tokens used; every token counts in one direction only.",
-            "direction",
-            "model",
-        )
-        self.cost = self._counter(
-            "portcullis_cost_dollars_total", "What calls cost.", "upstream", "model"
-        )
-        self.estimated = self._counter(
-            "portcullis_usage_estimated_total",
-            "Exchanges whose usage the provider did not report.",
-            "upstream",
-        )
-
-    def _gateway(self) -> None:
-        self.audit_records = self._counter(
-            "portcullis_audit_records_total", "Lines of the audit log, by type.", "type"
-        )
-        self.audit_lost = self._counter(
-            "portcullis_audit_lost_total", "Lines of the audit log that could not be written."
-        )
-        self.audit_syncs_failed = self._counter(
-            "portcullis_audit_sync_failures_total",
-            "How often the audit log could not be put on disk.",
-        )
-        self.audit_heads_failed = self._counter(
-            "portcullis_audit_head_failures_total",
-            "How often the audit's head could not be saved in the state store.",
-        )
-        self.audit_healthy = self._gauge(
-            "portcullis_audit_healthy", "1 while the audit log can be written.", merging="min"
-        )
-        self.audit_copied = self._counter(
-            "portcullis_audit_copied_total", "Lines of the audit log that a copy has.", "to"
-        )
-        self.audit_copies_lost = self._counter(
-            "portcullis_audit_copies_lost_total",
-            "Lines of the audit log that a copy could not take.",
-            "to",
-        )
-        self.audit_copy_healthy = self._gauge(
-            "portcullis_audit_copy_healthy", "1 while a copy takes lines.", "to", merging="min"
-        )
-        self.audit_head = self._gauge(
-            "portcullis_audit_head_sequence",
-            "Number of the last record of each audit chain.",
-            "chain",
-            merging="max",
-        )
-        self.store_errors = self._counter(
-            "portcullis_store_errors_total",
-            "Calls of the state store that failed.",
-            "operation",
-        )
-        self.store_up = self._gauge(
-            "portcullis_store_up",
-            "1 while the state store answers every worker.",
-            merging="min",
-        )
-        self.store_outages = self._counter(
-            "portcullis_store_outages_total", "How often workers lost the state store."
-        )
-        self.store_local = self._counter(
-            "portcullis_store_local_decisions_total",
-            "Calls whose limits a worker decided by itself because the store did not answer.",
-            "outcome",
-        )
-        self.store_pending = self._gauge(
-            "portcullis_store_pending",
-            "Counters and settlements that wait to be charged to the state store.",
-        )
-        self.spans = self._counter(
-            "portcullis_trace_spans_total",
-            "Spans that the collector took, that could not be sent, and that found no room.",
-            "outcome",
-        )
-        self.notices = self._counter(
-            "portcullis_notices_total",
-            "Notices to webhooks, by what became of them.",
-            "event",
-            "outcome",
-        )
-        self.cpu = self._counter("portcullis_worker_cpu_seconds_total", "CPU time of the workers.")
-        self.memory = self._gauge(
-            "portcullis_worker_peak_memory_bytes",
-            "Largest resident memory of the workers, added up.",
-        )
-        self.build = self._gauge(
-            "portcullis_build_info", "The version that runs; always 1.", "version", merging="max"
-        )
-        self.policy = self._gauge(
-            "portcullis_policy_info", "The policy in force; always 1.", "digest", merging="max"
-        )
-        self.workers = self._gauge("portcullis_workers", "Worker processes that serve.")
-        self.replaced = self._counter(
-            "portcullis_workers_replaced_total",
-            "Workers that died and that another took the place of.",
-        )
-        self.reloads = self._counter(
-            "portcullis_config_reloads_total", "Attempts to load the policy.", "outcome"
-        )
-        self.reload_ok = self._gauge(
-            "portcullis_config_last_reload_successful",
-            "1 if the policy on disk is the one in force, 0 if it has problems.",
-        )
-        self.reload_success_at = self._gauge(
-            "portcullis_config_last_reload_success_timestamp_seconds",
-            "When a policy was last loaded, in unix time.",
-        )
-        self.reload_failure_at = self._gauge(
-            "portcullis_config_last_reload_failure_timestamp_seconds",
-            "When a policy could last not be loaded, in unix time; 0: never.",
-        )
-        self.tls_expires = self._gauge(
-            "portcullis_tls_certificate_expiry_timestamp_seconds",
-            "When a certificate of the gateway's own expires, in unix time.",
-            "certificate",
-        )
-        self.tls_ok = self._gauge(
-            "portcullis_tls_last_reload_successful",
-            "1 if the listener's certificate files are the ones in use, 0 if they have problems.",
-        )
-
-
 class Metrics(Declared):
     """One worker's counts. Call it from the event loop's thread."""
 
@@ -360,6 +116,11 @@ class Metrics(Declared):
         self._running: Sized = ()
         self._tunnels: OpenCount | None = None
         self._spans: SpanCounts | None = None
+        self._sessions: BegunCount | None = None
+        self.budget_peaks = Peaks()
+        self.served = ServedModels()
+        for outcome in TaskOutcome:  # so that the first one shows as an increase
+            self.outcomes.add((outcome.value,), 0)
         # By station; summed as they come, and shown at a scrape: every call leaves a dozen of them.
         self.station_nanos: defaultdict[str, int] = defaultdict(int)
 
@@ -388,6 +149,27 @@ class Metrics(Declared):
     def watch_tunnels(self, tunnels: OpenCount) -> None:
         """Show how many tunnels are open."""
         self._tunnels = tunnels
+
+    def watch_sessions(self, sessions: BegunCount) -> None:
+        """Show how many sessions began."""
+        self._sessions = sessions
+
+    def expect(self, rules: Iterable[Ruling]) -> None:
+        """Show what a policy's rules may come to, with 0, before it first happens: Prometheus sees
+        no increase in a series that begins with 1."""
+        for rule in rules:
+            ref = rule.ref
+            mode = Mode.SHADOW if rule.shadow else Mode.ENFORCE
+            for action, reason in _EXPECTED.get(ref.kind, ()):
+                self.decisions.add((ref.policy, ref.id, ref.kind, action, reason, mode), 0)
+
+    def task(self, outcome: TaskOutcome, facts: Facts | None) -> None:
+        """Count what a session came to, and what is known of it."""
+        labels = (outcome.value,)
+        self.outcomes.add(labels)
+        if facts is not None:
+            self.task_cost.observe(facts.cost * 1e-9, labels)
+            self.task_duration.observe(max(0.0, facts.last - facts.began), labels)
 
     def store_failed(self, operation: str) -> None:
         """Count a call of the state store that failed: `admit`, `settle`, `renew` ..."""
@@ -425,6 +207,11 @@ class Metrics(Declared):
             self.store_local.show(("admitted",), self._store.admitted)
             self.store_local.show(("refused",), self._store.refused)
             self.store_pending.set(self._store.pending)
+        if self._sessions is not None:
+            self.sessions.show((), self._sessions.begun)
+        self.budget_used.series.clear()  # what was not seen of late is not shown
+        for labels, share in self.budget_peaks.shown(time.time()).items():
+            self.budget_used.set(share, labels)
         if self._spans is not None:
             self.spans.show(("sent",), self._spans.sent)
             self.spans.show(("failed",), self._spans.failed)
@@ -460,6 +247,14 @@ class ReloadStatus(Protocol):
     problems: list[str]
 
 
+class SelfChecked(Protocol):
+    """What the audit log's own checks found. `verified_at` in unix seconds, 0: not yet."""
+
+    counts: dict[str, int]
+    intact: bool
+    verified_at: float
+
+
 _merger = Merger(Declared)
 
 
@@ -469,6 +264,7 @@ def merge(
     replaced: int,
     certificates: Mapping[str, float] | None = None,
     tls_ok: bool | None = None,
+    checked: SelfChecked | None = None,
 ) -> str:
     """One scrape for all workers of this process, in the text format.
 
@@ -477,11 +273,17 @@ def merge(
     Args:
         certificates: when each expires, in unix seconds.
         tls_ok: whether the listener's certificate files are those in use; None: it has none.
+        checked: what the checks of the audit log found; None: it is in no folder.
     """
     merged = _merger.merged(snapshots)
     add_status(merged, reload, len(snapshots), replaced)
     if tls_ok is not None:
         merged.tls_ok.set(int(tls_ok))
+    if checked is not None:
+        for outcome, count in checked.counts.items():
+            merged.audit_checks.show((outcome,), count)
+        merged.audit_intact.set(int(checked.intact))
+        merged.audit_verified_at.set(checked.verified_at)
     for certificate, at in (certificates or {}).items():
         merged.tls_expires.set(at, (certificate,))
     return exposition(merged.families)

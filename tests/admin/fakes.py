@@ -22,6 +22,10 @@ class FakeSupervisor:
         }
     )
     reloads: int = 0
+    said: list[tuple[str, str, str, str]] = field(default_factory=list)
+    outcome_answer: dict[str, Any] | None = field(
+        default_factory=lambda: {"outcome": "success", "counted": True, "known": None}
+    )
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -37,3 +41,9 @@ class FakeSupervisor:
     async def reload(self) -> list[str]:
         self.reloads += 1
         return self.problems
+
+    async def outcome(
+        self, session: str, outcome: str, by: str, note: str
+    ) -> dict[str, Any] | None:
+        self.said.append((session, outcome, by, note))
+        return self.outcome_answer

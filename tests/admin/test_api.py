@@ -31,8 +31,11 @@ CALLS = [
     ("GET", "/admin/v1/status", "viewer"),
     ("GET", "/admin/v1/policy", "viewer"),
     ("POST", "/admin/v1/reload", "operator"),
+    ("POST", "/admin/v1/sessions/{id}/outcome", "operator"),
     ("GET", "/admin/openapi.json", "viewer"),
 ]
+SESSION = "s_" + "0a" * 16
+BODIES = {"/admin/v1/sessions/{id}/outcome": b'{"outcome": "success"}'}
 
 
 class Desk:
@@ -46,12 +49,21 @@ class Desk:
         self._api = AdminApi(self.supervisor, hosts, lambda *what: self.noted.append(what))
 
     async def ask(
-        self, method: str, path: str, *, role: str = "", local: str = "127.0.0.1", **headers: str
+        self,
+        method: str,
+        path: str,
+        *,
+        role: str = "",
+        local: str = "127.0.0.1",
+        body: bytes | None = None,
+        **headers: str,
     ) -> Told:
         sent = {"host": "localhost:9485", **headers}
         if role:
             sent["authorization"] = f"Bearer {TOKENS[role]}"
-        return await self._api.answer(Ask(method, path, sent, local))
+        sent_body = BODIES.get(path, b"") if body is None else body
+        path = path.replace("{id}", SESSION)
+        return await self._api.answer(Ask(method, path, sent, local, sent_body))
 
 
 def body(told: Told) -> dict[str, Any]:
@@ -164,6 +176,66 @@ async def test_reload_of_a_bad_policy_tells_its_problems() -> None:
     told = await desk.ask("POST", "/admin/v1/reload", role="operator")
     assert told.status == 422
     assert body(told)["problems"] == ["policy.yaml:3: unknown key"]
+
+
+async def say(desk: Desk, body: bytes, session: str = SESSION) -> Told:
+    return await desk.ask(
+        "POST", f"/admin/v1/sessions/{session}/outcome", role="operator", body=body
+    )
+
+
+async def test_outcome_of_a_session_is_handed_on_with_who_says_it() -> None:
+    desk = Desk()
+    told = await say(desk, b'{"outcome": "success", "note": "ticket 7"}')
+    assert told.status == 200
+    assert body(told) == {
+        "session": SESSION,
+        "outcome": "success",
+        "counted": True,
+        "known": None,
+    }
+    assert desk.supervisor.said == [(SESSION, "success", "eve", "ticket 7")]
+    assert desk.noted == [("eve", f"/admin/v1/sessions/{SESSION}/outcome")]
+
+
+@pytest.mark.parametrize(
+    ("session", "sent", "expected"),
+    [
+        ("s_short", b'{"outcome": "success"}', "session by its key"),
+        (SESSION, b"", "one of success, failure, escalated, abandoned"),
+        (SESSION, b"[]", "one of"),
+        (SESSION, b'{"outcome": "great"}', "one of"),
+        (SESSION, b'{"outcome": ["success"]}', "one of"),
+        (SESSION, b'{"outcome": "success", "note": 1}', "note, a text"),
+        (SESSION, b'{"outcome": "success", "why": "x"}', "nothing else"),
+        (SESSION, b'{"outcome": "success", "note": "a\\u0000"}', "printable"),
+        (SESSION, b'{"outcome": "success", "note": "' + b"x" * 201 + b'"}', "at most 200"),
+    ],
+)
+async def test_what_is_no_outcome_says_what_one_is(
+    session: str, sent: bytes, expected: str
+) -> None:
+    desk = Desk()
+    told = await say(desk, sent, session)
+    assert told.status == 400
+    assert expected in body(told)["error"]
+    assert desk.supervisor.said == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (None, 503),
+        ({"problems": ["the state store does not answer"]}, 503),
+        ({"outcome": "failure", "counted": False, "known": None}, 409),
+    ],
+)
+async def test_outcome_that_was_not_taken_says_why(
+    answer: dict[str, Any] | None, status: int
+) -> None:
+    desk = Desk()
+    desk.supervisor.outcome_answer = answer
+    assert (await say(desk, b'{"outcome": "success"}')).status == status
 
 
 async def test_who_only_reads_is_not_noted() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.admin.listener import Answer, Ask, Listener, Told
+from gateway.admin.listener import LONGEST_BODY, Answer, Ask, Listener, Told
 from gateway.config.settings import Address, UnixSocket
 from gateway.sockets import listen
 
@@ -42,7 +42,7 @@ async def test_a_request_arrives_with_path_headers_and_where_it_arrived(serve: S
     await serve(answer, sock)
     base = f"http://127.0.0.1:{sock.getsockname()[1]}"
     async with aiohttp.ClientSession() as client:
-        async with client.post(base + "/a%20b?c=d", data=b"x" * 100_000) as reply:
+        async with client.post(base + "/a%20b?c=d", data=b"x" * LONGEST_BODY) as reply:
             assert (reply.status, await reply.json()) == (201, {"a": [1, "é"]})
             assert reply.headers["allow"] == "GET"
             assert (await reply.read()).endswith(b"\n")
@@ -53,6 +53,21 @@ async def test_a_request_arrives_with_path_headers_and_where_it_arrived(serve: S
         ("HEAD", "/", "127.0.0.1"),
     ]
     assert seen[0].headers["host"] == base.removeprefix("http://")
+    assert [ask.body for ask in seen] == [b"x" * LONGEST_BODY, b""]
+
+
+async def test_a_body_that_is_too_long_is_not_handed_on(serve: Serve) -> None:
+    async def answer(ask: Ask) -> Told:
+        raise AssertionError("it was asked")
+
+    sock = listen("--admin", Address("127.0.0.1", 0))
+    await serve(answer, sock)
+    base = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(base, data=b"x" * (LONGEST_BODY + 1)) as reply,
+    ):
+        assert reply.status == 413
 
 
 async def test_text_goes_out_as_it_is(serve: Serve) -> None:

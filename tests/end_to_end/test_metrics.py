@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.telemetry.metrics import Declared
+from gateway.telemetry.declared import Declared
 from gateway.testing.gateway import RunningGateway
 from tests.proxy.local import policy
 from tests.proxy.wire import Connection, Message, Script, Upstream, answer, call, stream

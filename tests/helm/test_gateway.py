@@ -86,7 +86,7 @@ def test_an_autoscaler_is_not_overruled_by_a_number_of_replicas() -> None:
 
 
 def test_the_metric_that_it_scales_by_exists() -> None:
-    from gateway.telemetry.metrics import Declared
+    from gateway.telemetry.declared import Declared
 
     assert Declared().families.all["portcullis_requests_in_flight"].type == "gauge"
 

@@ -16,6 +16,7 @@ from gateway.dialects.base import Step, StepKind
 from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange
 from gateway.identity.session_book import PAUSE, SessionBook, counts_sessions, times_runs
+from gateway.identity.task_outcomes import Facts
 from gateway.message import Headers, Request
 from gateway.state.store import Store, StoreError
 from gateway.testing import make_call, make_exchange
@@ -80,6 +81,28 @@ async def test_a_session_lives_while_it_is_used(shared: bool) -> None:
     sessions = book(Values())
     keys = {await visit(sessions, T0 + 1500 * n, shared=shared) for n in range(50)}
     assert len(keys) == 1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_what_was_seen_of_a_session_is_told_by_its_key(shared: bool) -> None:
+    sessions = book(Values())
+    for moment in (T0, T0 + 100):
+        made = exchange(moment)
+        made.cost = 5
+        seen = await sessions.enter(made, SETTINGS, shared=shared)
+        await sessions.leave(made, seen, moment + 20)
+    assert sessions.facts(made.identity.session) == Facts(2, 10, T0, T0 + 120)
+    assert sessions.facts("s_" + "0" * 32) is None
+    await visit(sessions, T0 + 9000, shared=shared)
+    assert sessions.begun == 2
+
+
+async def test_session_that_two_workers_meet_began_once_where_they_agree() -> None:
+    values = Values()
+    one, two = book(values), book(values)
+    await visit(one, T0)
+    await visit(two, T0 + 1)
+    assert (one.begun, two.begun) == (1, 0)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -238,3 +238,17 @@ def test_a_key_in_the_query_and_one_in_a_header_are_of_one_caller() -> None:
     assert header.credential == query.credential != ""
     with pytest.raises(CallerError, match="two different gateway keys"):
         identify(Headers([("x-api-key", KEY)]), RING, None, NOW, DIGEST, [OTHER])
+
+
+def test_what_a_session_came_to_is_one_of_a_few_words() -> None:
+    ring = KeyRing([GatewayKey("acme", "bot", hash_of(KEY), may_assert=frozenset({"outcome"}))])
+
+    def told(word: str) -> str:
+        headers = Headers([("x-api-key", KEY), ("x-portcullis-outcome", word)])
+        return identify(headers, ring, None, 0.0, b"k").outcome
+
+    assert told("escalated") == "escalated"
+    with pytest.raises(CallerError, match="expected one of success, failure, escalated"):
+        told("great")
+    with pytest.raises(CallerError, match="may not say what the outcome is"):
+        identify(Headers([("x-portcullis-outcome", "success")]), ring, "acme", 0.0, b"k")

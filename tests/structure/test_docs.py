@@ -121,9 +121,9 @@ def test_every_reason_has_its_line_and_no_other_has() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    module = load("gateway.telemetry.metrics")
+    module = load("gateway.telemetry.declared")
     names = metric_names(next(each for each in sources() if each.module == module.__name__))
-    assert names, "gateway/telemetry/metrics.py names no metric"
+    assert names, "gateway/telemetry/declared.py names no metric"
     missing = [name for name in sorted(names) if not mentions(CODE, name)]
     assert not missing
 
@@ -145,13 +145,13 @@ def test_types_and_labels_of_metrics_are_those_that_are_told() -> None:
         name: (kind, re.findall(r"`(\w+)`", labels))
         for name, kind, labels in row.findall((DOCS / "metrics.md").read_text())
     }
-    declared = load("gateway.telemetry.metrics").Declared().families.all.values()
+    declared = load("gateway.telemetry.declared").Declared().families.all.values()
     real = {family.name: (family.type, list(family.labels)) for family in declared}
     assert told == real
 
 
 def test_no_page_names_a_metric_that_does_not_exist() -> None:
-    module = load("gateway.telemetry.metrics")
+    module = load("gateway.telemetry.declared")
     names = metric_names(next(each for each in sources() if each.module == module.__name__))
     told = set(re.findall(r"\bportcullis_[a-z0-9_]+\b", CODE))
     assert not {re.sub(r"_(bucket|sum|count)$", "", name) for name in told} - names

@@ -51,7 +51,9 @@ PLACES = (
     *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors", "keyed")),
     *(f"gateway.{name}" for name in ("duplex", "tls", "websocket")),
 )
-SUPERVISOR = ("gateway.lifecycle", "gateway.crew", "gateway.control", "gateway.listener_tls")
+SUPERVISOR = tuple(
+    f"gateway.{name}" for name in ("lifecycle", "crew", "control", "listener_tls", "self_check")
+)
 
 PURE_SOURCES = [source for source in sources() if within(source.module, *PURE)]
 

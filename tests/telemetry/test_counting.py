@@ -1,13 +1,16 @@
 """Which series an exchange counts in, and that no label holds what a caller wrote."""
 
 import itertools
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from gateway.dialects.base import Surface, Unscannable, Usage
 from gateway.policy.pseudonyms import Pseudonyms
+from gateway.state.store import Admission, Level
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.peaks import Peaks
 from gateway.testing import make_call, make_exchange
 from gateway.verdict import Action, Reason, RuleRef, Verdict
 
@@ -220,3 +223,40 @@ def test_stand_ins_there_and_back():
         exchange.pseudonyms.stand_in("PERSON", value, b"k" * 32, plausible=False)
     exchange.pseudonyms.restored = 5
     assert counted(exchange).stand_ins.series == {("put_away",): 2, ("put_back",): 5}
+
+
+def test_age_of_a_session_is_seen_at_its_calls_to_a_model():
+    exchange, other = ended(), ended()
+    exchange.visit = SimpleNamespace(entry=SimpleNamespace(start=exchange.started - 40))
+    other.call.operation, other.visit = "embeddings", exchange.visit
+    row = counted(exchange, other).session_age.series[()]
+    assert (sum(row[:-1]), row[-1]) == (1, pytest.approx(40))
+
+
+def test_share_of_a_budget_is_that_of_the_fullest_scope_and_no_rate_limit_has_one():
+    budget = SimpleNamespace(kind="budget", ref=BUDGET, unit=lambda claim: claim.unit)
+    rate = SimpleNamespace(kind="rate_limit", ref=PII, unit=lambda claim: claim.unit)
+    exchange = ended()
+    exchange.started = time.time()
+    exchange.claim_rules = [budget, budget, budget, rate]
+    exchange.claims = [SimpleNamespace(unit=u) for u in ("tokens", "tokens", "requests", "tokens")]
+    levels = (Level(20, 50, 100), Level(60, 0, 100), Level(1, 0, 1), Level(9, 0, 10))
+    exchange.admission = Admission("lease", levels, 1)
+    metrics = counted(exchange)
+    metrics.snapshot()
+    assert metrics.budget_used.series == {("baseline", "day"): pytest.approx(0.6)}
+    metrics.budget_peaks = Peaks()
+    exchange.admission = Admission("lease", levels, 0, local=True)  # a share is not the budget
+    metrics.record(exchange)
+    metrics.snapshot()
+    assert metrics.budget_used.series == {}
+
+
+def test_model_that_answers_under_a_name_for_the_first_time_shows_as_no_change():
+    metrics = Metrics()
+    for served in ("gpt-4o-mini-2024-07-18", "gpt-4o-mini-2024-07-18", "gpt-4o-mini-next"):
+        exchange = ended()
+        exchange.model_served = served
+        metrics.record(exchange)
+        seen = dict(metrics.model_changes.series)
+        assert seen == {("openai", "gpt-4o-mini"): int(served.endswith("next"))}

@@ -12,8 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
 from gateway.audit.chain import Head
+from gateway.identity.task_outcomes import Facts, TaskOutcome
+from gateway.telemetry.declared import Declared
 from gateway.telemetry.exposition import FamilyCollector, Merger
-from gateway.telemetry.metrics import Declared, Metrics, add_status, merge
+from gateway.telemetry.metrics import Metrics, add_status, merge
+from gateway.verdict import RuleRef
 from tests.telemetry.test_counting import Usage, ended
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
@@ -190,3 +193,43 @@ def test_certificates_and_copies_are_told():
     assert found["portcullis_audit_copies_lost_total", "otlp"] == 2
     assert found["portcullis_audit_copy_healthy", "otlp"] == 0
     assert "portcullis_tls_last_reload_successful 0" not in scrape(worker)
+
+
+def test_what_alerts_ask_about_is_there_before_it_first_happens():
+    """Prometheus sees no increase in a series whose first value is 1."""
+    metrics = Metrics()
+    loop = SimpleNamespace(ref=RuleRef("p", "loop", "loop"), shadow=True)
+    budget = SimpleNamespace(ref=RuleRef("p", "day", "budget"), shadow=False)
+    metrics.expect([loop, budget, SimpleNamespace(ref=RuleRef("p", "x", "pii"), shadow=False)])
+    assert metrics.decisions.series == {
+        ("p", "loop", "loop", "block", "loop_detected", "shadow"): 0,
+        ("p", "loop", "loop", "flag", "loop_detected", "shadow"): 0,
+        ("p", "day", "budget", "block", "budget_exceeded", "enforce"): 0,
+    }
+    assert set(metrics.outcomes.series.values()) == {0}
+
+
+def test_what_a_task_came_to_is_counted_with_what_is_known_of_it():
+    metrics = Metrics()
+    metrics.task(TaskOutcome.SUCCESS, Facts(3, 2_500_000_000, 100.0, 160.0))
+    metrics.task(TaskOutcome.FAILURE, None)
+    assert metrics.outcomes.series["success",] == metrics.outcomes.series["failure",] == 1
+    assert metrics.task_cost.series["success",][-1] == pytest.approx(2.5)
+    assert metrics.task_duration.series["success",][-1] == pytest.approx(60)
+    assert ("failure",) not in metrics.task_cost.series
+
+
+def test_checks_of_the_audit_log_show_where_there_are_any():
+    checked = SimpleNamespace(counts={"unchanged": 2}, intact=False, verified_at=1.5e9)
+    text = merge([Metrics().snapshot()], RELOAD, 0, checked=checked)
+    assert 'portcullis_audit_verifications_total{outcome="unchanged"} 2.0' in text
+    assert "portcullis_audit_intact 0.0" in text
+    assert "portcullis_audit_verified_timestamp_seconds 1.5e+09" in text
+    assert "portcullis_audit_intact 1.0" not in merge([Metrics().snapshot()], RELOAD, 0)
+
+
+def test_sessions_that_began_show():
+    metrics = Metrics()
+    metrics.watch_sessions(SimpleNamespace(begun=7))
+    metrics.snapshot()
+    assert metrics.sessions.series == {(): 7}
