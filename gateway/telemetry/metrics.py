@@ -7,9 +7,10 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from gateway import __version__
+from gateway.config.notices import NoticeEvent
 from gateway.exchange import Exchange
 from gateway.identity.task_outcomes import Facts, TaskOutcome
 from gateway.telemetry.counting import count
@@ -19,6 +20,8 @@ from gateway.telemetry.peaks import Peaks
 from gateway.telemetry.served_models import ServedModels
 from gateway.verdict import Action, Mode, Reason, RuleRef
 
+STORE_OPERATIONS = ("admit", "settle", "renew", "stand_ins", "outcome")
+NOTICE_OUTCOMES = ("sent", "undelivered", "dropped")
 _EXPECTED = {
     "loop": ((Action.BLOCK, Reason.LOOP_DETECTED), (Action.FLAG, Reason.LOOP_DETECTED)),
     "budget": ((Action.BLOCK, Reason.BUDGET_EXCEEDED),),
@@ -155,8 +158,17 @@ class Metrics(Declared):
         self._sessions = sessions
 
     def expect(self, rules: Iterable[Ruling]) -> None:
-        """Show what a policy's rules may come to, with 0, before it first happens: Prometheus sees
-        no increase in a series that begins with 1."""
+        """Show what alerts ask about with 0 before it first happens: Prometheus sees no increase in
+        a series that begins with 1.
+
+        Args:
+            rules: those of the policy in force.
+        """
+        for operation in STORE_OPERATIONS:
+            self.store_errors.add((operation,), 0)
+        for event in get_args(NoticeEvent):
+            for outcome in NOTICE_OUTCOMES:
+                self.notices.add((event, outcome), 0)
         for rule in rules:
             ref = rule.ref
             mode = Mode.SHADOW if rule.shadow else Mode.ENFORCE
