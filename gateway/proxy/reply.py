@@ -57,13 +57,13 @@ def _reply(exchange: Exchange, verdict: Verdict, dialect: Dialect, message: str)
         headers.add("retry-after", str(wait))
         if wait > LONG_WAIT:
             headers.add("x-should-retry", "false")
-        headers.items += dialect.limit_headers(_limits(exchange)).items
         if wait > LONG_WAIT and exchange.call is not None:
             put_off = exchange.call.put_off(verdict.reason.value, message, exchange.now + wait)
     else:
         headers.add("x-should-retry", "false")
         if verdict.reason in _OWN_FAILURE:
             status = 503
+    headers.extend(dialect.limit_headers(_limits(exchange)).items)
     exchange.reason = verdict.reason
     if exchange.call is not None and (told := exchange.call.refused(verdict.reason.value, message)):
         status, body = told

@@ -161,6 +161,11 @@ def test_every_answer_tells_how_the_buckets_stand() -> None:
     assert headers.get("x-ratelimit-remaining-tokens") == "999"
 
 
+def test_a_refusal_tells_how_the_buckets_stand_too() -> None:
+    reply = replies.for_verdict(with_buckets(requests=60), verdict(), CHAT)
+    assert reply.headers.get("x-ratelimit-remaining-requests") == "59"
+
+
 def test_of_several_buckets_the_tightest_is_told() -> None:
     exchange = with_buckets(requests=60)
     exchange.claims += with_buckets(requests=7).claims
