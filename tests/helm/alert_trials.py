@@ -250,13 +250,13 @@ TRIALS: dict[str, Trial] = {
         "1m",
         "5m",
         (budget(0.5), budget(0.79)),
-        (budget(0.49), budget(0.8), budget(0.6, "budget-session")),,
+        (budget(0.49), budget(0.8), budget(0.6, "budget-session")),
     ),
     "PortcullisBudgetNearlySpent": Trial(
         "1m",
         "5m",
         (budget(0.8), budget(0.99)),
-        (budget(0.79), budget(1.0), budget(0.9, "budget-session")),,
+        (budget(0.79), budget(1.0), budget(0.9, "budget-session")),
     ),
     "PortcullisBudgetSpent": Trial(
         "1m",
