@@ -25,7 +25,7 @@ MASKS = (
     (r"\bptx_[0-9a-f]{32}\b", "<call>"),
     (r"worker-0-[0-9a-f]+", "<chain>"),
     (r"\b(s_|day-)?(?=[0-9a-f]*\d)[0-9a-f]{12,}\b", "<digest>"),
-    (r"\bday-\d+", "<day>"),
+    (r"\bday-[\d-]+", "<day>"),
     (r"\d+\.\d+ ms \(.*\)", "<times>"),
     (r"gateway \d+\.\d+\.\d+", "<version>"),
 )

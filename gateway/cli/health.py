@@ -25,7 +25,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Ask the probe listener for /readyz. Exit 0 where the gateway is ready, 1 "
         "where it is not, 2 where nobody answers.",
     )
-    parser.add_argument("--probes", metavar="HOST:PORT", help="[PORTCULLIS_PROBES]")
+    parser.add_argument(
+        "--probes",
+        metavar="HOST:PORT",
+        help="its probe listener (default: 127.0.0.1:9484) [PORTCULLIS_PROBES]",
+    )
     parser.set_defaults(func=run)
 
 
@@ -33,9 +37,18 @@ def run(args: argparse.Namespace) -> int:
     """Exit 0: ready; 1: not ready; 2: nobody answers."""
     try:
         address = read_settings({"probes": args.probes}, os.environ).probes
-        status, state = _ask(address)
-    except (ConfigError, OSError, http.client.HTTPException, ValueError) as error:
+    except ConfigError as error:
         print(f"portcullis health: {error}", file=sys.stderr)
+        return 2
+    try:
+        status, state = _ask(address)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(
+            f"portcullis health: no gateway answers at {address} ({why}). Where it listens for "
+            "probes, it says when it starts; name another address with --probes.",
+            file=sys.stderr,
+        )
         return 2
     print(state)
     return 0 if status == 200 else 1

@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--by",
         default="tenant,model",
         metavar="LIST",
-        help=f"what rows are made by: {','.join(DIMENSIONS)} (default: tenant,model)",
+        help=f"what rows are made by, with commas: {' '.join(DIMENSIONS)} (default: tenant,model)",
     )
     parser.add_argument(
         "--since", default="30d", metavar="WHEN", help="a date, or so long ago (default: 30d)"

@@ -70,6 +70,9 @@ def test_where_nobody_answers_it_is_exit_2(
     probes.shutdown()
     probes.server_close()
     assert main(["health", "--probes", f"127.0.0.1:{port}"]) == 2
+    said = capsys.readouterr().err
+    assert f"no gateway answers at 127.0.0.1:{port} (Connection refused)" in said
+    assert "--probes" in said
     assert main(["health", "--probes", "nonsense"]) == 2
     assert "HOST:PORT" in capsys.readouterr().err
 
