@@ -1,6 +1,6 @@
-"""An agent that tries whatever it can to get past the gateway: `python lock_agent.py UID PID FILE`,
-PID being the gateway's process, FILE one that only the gateway may read. Its environment is what
-the chart gives an agent. Prints JSON: what was tried -> what came of it.
+"""An agent that tries whatever it can to get past the gateway, whose process is PID:
+`python lock_agent.py UID PID FILE SOCKET`, FILE and SOCKET being the gateway's own. Its environment
+is what the chart gives an agent. Prints JSON: what was tried -> what came of it.
 
 It becomes the user only when everything is loaded, so that it needs no right to read files.
 """
@@ -60,6 +60,12 @@ def connect(host: str, port: int) -> str:
     return "connected"
 
 
+def reach(path: Path) -> str:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+    return "connected"
+
+
 def datagram(host: str, port: int, own_port: int = 0) -> str:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -103,7 +109,8 @@ def attempt(what: Callable[[], str]) -> str:
 
 
 def main() -> None:
-    user, pid, secret = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    user, pid = int(sys.argv[1]), int(sys.argv[2])
+    secret, admin = map(Path, sys.argv[3:])
     gateway = os.environ["OPENAI_BASE_URL"].removesuffix("/v1")
     client = OpenAI(timeout=WAIT, max_retries=0)
     _ = client.chat.completions  # loads what it needs
@@ -123,6 +130,7 @@ def main() -> None:
         "name server over IPv6": lambda: datagram(WORLD_6, 53),
         "name server from the gateway's port": lambda: datagram(WORLD, 53, USED),
         "admin listener": lambda: connect("127.0.0.1", ADMIN),
+        "admin socket": lambda: reach(admin),
         "raw socket": lambda: opened(socket.AF_INET, socket.IPPROTO_RAW),
         "packet socket": lambda: opened(socket.AF_PACKET, socket.htons(3)),
         "the gateway's environment": lambda: Path(f"/proc/{pid}/environ").read_text(),

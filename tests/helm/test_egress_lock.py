@@ -66,6 +66,7 @@ def values(**lock: Any) -> dict[str, Any]:
         "sidecar": {
             "port": PORT,
             "probesPort": PROBES,
+            "admin": "unix:/var/lib/portcullis/admin.sock",
             "egressLock": {"enabled": True, "image": "example.com/nft:1", **lock},
             "example": {"enabled": True, "env": [{"name": "OPENAI_API_KEY", "value": OWN}]},
         },
@@ -121,7 +122,8 @@ class Pod:
         # As the gateway's user a name is asked for first: the kernel remembers that for a while.
         asks = [*inside, *as_user(self.container), sys.executable, "-c", ASK_A_NAME]
         assert run(*asks) == "?\n"
-        words = [sys.executable, "-m", "tests.helm.lock_agent", str(user), pid, str(key)]
+        files = [str(key), self.told["PORTCULLIS_ADMIN"].removeprefix("unix:")]
+        words = [sys.executable, "-m", "tests.helm.lock_agent", str(user), pid, *files]
         told: dict[str, str] = json.loads(run(*inside, *before, *words))
         return told
 
@@ -144,7 +146,7 @@ def pod() -> Iterator[Pod]:
     try:
         with namespaces() as both:
             mount(folder, "policies", one(manifests, "ConfigMap")["data"])
-            (folder / "state").mkdir(mode=0o700)
+            (folder / "state").mkdir()  # as open as a volume may be; the files in it are not
             os.chown(folder / "state", user, user)
             told = variables(container, {"OPENAI_API_KEY": KEY}, folder)
             made = Pod(both, container, {**told, "PATH": path()}, folder)
@@ -189,6 +191,7 @@ REFUSED = {
     "name server over IPv6": "PermissionError",
     "name server from the gateway's port": "PermissionError",
     "admin listener": "ConnectionRefusedError",
+    "admin socket": "PermissionError",
     "raw socket": "PermissionError",
     "raw socket as its own root": "PermissionError",
     "packet socket": "PermissionError",
