@@ -116,8 +116,9 @@ async def _settle(exchange: Exchange, store: Store, lease: str, amounts: Sequenc
     if failure is not None:
         raise failure
     if levels:  # none of a lease that had run out
-        held = zip(exchange.claim_rules, exchange.claims, levels, strict=True)
-        for failed in await _announce(exchange, store, held):
+        each = zip(exchange.claim_rules, exchange.claims, levels, strict=True)
+        changed = ((rule, claim, level) for rule, claim, level in each if level is not None)
+        for failed in await _announce(exchange, store, changed):
             exchange.decide(replace(failed, action=Action.FLAG, instead=""))
 
 

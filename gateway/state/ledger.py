@@ -146,17 +146,24 @@ def settle(
     claims: Sequence[Claim],
     amounts: Sequence[int],
     now: int,
-) -> tuple[Level, ...]:
-    """Put `amounts` in the place of what the claims took."""
-    levels = []
+) -> tuple[Level | None, ...]:
+    """Put `amounts` in the place of what the claims took.
+
+    A bucket that keeps what was taken changes by nothing but time: it is left alone, and has no
+    level.
+    """
+    levels: list[Level | None] = []
     for claim, amount in zip(claims, amounts, strict=True):
+        if claim.refill is not None and amount == claim.amount:
+            levels.append(None)
+            continue
         counter = _ready(counters, claim, now)
         if claim.refill is None:
             left = counter.reserved - claim.amount
             counter.reserved = left if left > 0 else 0
             if not claim.lent:
                 _spend(counter, amount, now)
-        elif amount != claim.amount:
+        else:
             counter.used = min(MOST, max(0, counter.used + (amount - claim.amount) * MICRO))
         _remember(counter, claim, now)
         levels.append(counter.level())

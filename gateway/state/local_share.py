@@ -88,9 +88,10 @@ class LocalShare:
         if len(amounts) != len(held.local):
             raise ValueError(f"{len(amounts)} amounts for {len(held.local)} claims")
         del self.held[lease]
-        for claim in held.asked:  # what was paid meanwhile is forgotten
-            self._asked.setdefault(claim.key, claim)
         ledger.settle(self._counters, held.local, amounts, now)
+        for claim in held.asked:  # what was paid meanwhile is forgotten
+            if claim.key in self._counters:
+                self._asked.setdefault(claim.key, claim)
 
     def let_go(self, lease: str, now: int) -> None:
         """A call goes on in the store: nothing of it is owed here."""

@@ -82,7 +82,7 @@ class MemoryStore:
             lease, decision.levels, self._serial, decision.refusal, decision.would_refuse
         )
 
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         ledger.check_amounts(amounts)
         now = self._sweep()
         held = self._leases.get(lease)
@@ -149,7 +149,7 @@ class MemoryStore:
         now: int,
         *,
         expired: bool,
-    ) -> tuple[Level, ...]:
+    ) -> tuple[Level | None, ...]:
         del self._leases[lease]
         levels = ledger.settle(self._counters, claims, amounts, now)
         self._serial += 1

@@ -23,7 +23,7 @@ from gateway.state.redis_values import Values
 from gateway.state.store import Admission, Claim, Level, StoreError
 from gateway.state.waiters import Waiters
 
-FORMAT = 2
+FORMAT = 3
 """In every key: versions of the gateway that write other forms do not meet."""
 _POLL = 0.1  # a value that another process puts is seen after at most this and a round trip
 
@@ -99,9 +99,9 @@ class RedisStore:
             raise
         return admission
 
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         ledger.check_amounts(amounts)
-        levels: tuple[Level, ...] = await self._parts()[1].settle(lease, amounts)
+        levels: tuple[Level | None, ...] = await self._parts()[1].settle(lease, amounts)
         return levels
 
     async def renew(self, leases: Sequence[str]) -> None:

@@ -98,7 +98,8 @@ class Counters:
 
     def settle(self, lease: str, amounts: Sequence[int]) -> asyncio.Future[Any]:
         """Put a settlement into the next batch."""
-        return self.lane.ask(redis_script.settle(lease, amounts, self._holdings.claims_of(lease)))
+        admission = self._holdings.admission_of(lease)
+        return self.lane.ask(redis_script.settle(lease, amounts, admission))
 
     def pay(self) -> None:
         """Make good what is owed, with the next batch."""

@@ -33,9 +33,10 @@ out: less than `DONE_FOR` of scripts/batch.lua."""
 
 @dataclass(slots=True)
 class _Held:
-    """`batch` changed it last; `since`: when that was sent, from which its lease counts."""
+    """What took it; `batch` changed it last; `since`: when that was sent, from which its lease
+    counts."""
 
-    claims: tuple[Claim, ...]
+    admission: Call
     batch: int
     since: float
 
@@ -60,7 +61,7 @@ class Holdings:
         """Learn from an answer. What has to be brought back because it was not known, if any."""
         match call.kind:
             case "a" if not answer[2]:
-                self._hold(call.lease, _Held(call.claims, batch, sent))
+                self._hold(call.lease, _Held(call, batch, sent))
             case "s" if answer is None:
                 yield from self._lost(call.lease, call.amounts, sent)
             case "s" if len(answer) != 1:  # not where the amounts were too many or too few
@@ -75,10 +76,10 @@ class Holdings:
             case "r":
                 yield from self._renewed(call.leases, answer, batch, sent)
 
-    def claims_of(self, lease: str) -> tuple[Claim, ...]:
-        """What a lease holds, () where that is not known here."""
+    def admission_of(self, lease: str) -> Call | None:
+        """What took a lease, None where that is not known here."""
         held = self._held.get(lease)
-        return held.claims if held is not None else ()
+        return held.admission if held is not None else None
 
     def forgotten_since(self, batch: int, now: float) -> Iterator[Call]:
         """What a server has to be told that knows this process's batches up to `batch` only."""
@@ -109,7 +110,7 @@ class Holdings:
         """It was settled, or (None) had run out before."""
         held = self._held.pop(lease, None)
         if held is not None and amounts is not None:
-            self._settled[lease] = _Settled(held.claims, amounts, batch, now)
+            self._settled[lease] = _Settled(held.admission.claims, amounts, batch, now)
         elif lease in self._settled:  # it was brought back
             self._settled[lease].batch = batch
         self._trim(now)
@@ -137,10 +138,11 @@ class Holdings:
         """A settlement of a lease that the server neither has nor has charged."""
         held = self._held.get(lease)
         if held is not None and now - held.since < KNOWN_FOR:
-            yield redis_script.bring_back(lease, held.claims, 0, amounts)
+            yield redis_script.bring_back(lease, held.admission.claims, 0, amounts)
 
     def _bring_back(self, lease: str, held: _Held, now: float) -> Call:
         left = int((self._lease - (now - held.since)) * MICRO)
+        claims = held.admission.claims
         if left > 0:
-            return redis_script.bring_back(lease, held.claims, left, None)
-        return redis_script.bring_back(lease, held.claims, 0, ledger.amounts_of(held.claims))
+            return redis_script.bring_back(lease, claims, left, None)
+        return redis_script.bring_back(lease, claims, 0, ledger.amounts_of(claims))

@@ -29,7 +29,7 @@ _EXACT = 2**53
 _SAFE = 2**50
 _MOST_PACKED = 200
 """Claims of a packed call: Lua's stack is not endless."""
-_SHAPE = struct.Struct("<HBddddd")
+_SHAPE = struct.Struct("<HBQdddd")
 _KNOWN_SHAPES = 8192
 _PARTS = ("exact.lua", "ledger.lua", "codec.lua", "batch.lua")
 
@@ -46,8 +46,9 @@ def script() -> tuple[str, str]:
 class Call:
     """One call of a batch. `text` is what the script gets.
 
-    A packed call has shapes, one for each claim: `text` is then only its beginning, `numbers` is
-    the rest, and between them come the places of the shapes in the batch.
+    A packed call has shapes, one for each claim, or in a settlement for each that it changes:
+    `text` is then only its beginning, `numbers` is the rest, and between them come the places of
+    the shapes in the batch.
     """
 
     kind: str
@@ -56,32 +57,36 @@ class Call:
     claims: tuple[Claim, ...] = ()
     amounts: tuple[int, ...] = ()
     leases: tuple[str, ...] = ()
-    shapes: tuple[bytes, ...] = ()
+    shapes: tuple[bytes, ...] | None = None
     numbers: bytes = b""
 
 
 def admit(lease: str, claims: tuple[Claim, ...]) -> Call:
     amounts = [claim.amount for claim in claims]
     shapes = _shapes_of(claims)
-    if shapes and max(amounts) < _SAFE:
+    if shapes is not None and max(amounts) < _SAFE:
         return Call("a", _beginning("a", lease), lease, claims, (), (), shapes, _doubles(amounts))
     text = orjson.dumps(["a", lease, [_packed(claim) for claim in claims]])
     return Call("a", text, lease, claims)
 
 
-def settle(lease: str, amounts: Sequence[int], claims: tuple[Claim, ...] = ()) -> Call:
-    """`claims`: what the lease holds, where that is known.
+def settle(lease: str, amounts: Sequence[int], admission: Call | None = None) -> Call:
+    """`admission`: the call that got the lease, where that is known.
 
-    Raises ValueError where that is another number of claims than of amounts.
+    Raises ValueError where it has another number of claims than there are amounts.
     """
     told = tuple(amounts)
-    if claims:
+    claims: tuple[Claim, ...] = ()
+    if admission is not None:
+        claims = admission.claims
         if len(claims) != len(told):
             raise ValueError(f"{len(told)} amounts for {len(claims)} claims")
-        shapes = _shapes_of(claims)
-        numbers = [claim.amount for claim in claims]
-        numbers += told
-        if shapes and max(numbers) < _SAFE:
+        if admission.shapes is not None and max(told) < _SAFE:
+            each = zip(claims, told, admission.shapes, strict=True)
+            changed = [it for it in each if it[0].refill is None or it[0].amount != it[1]]
+            numbers = [claim.amount for claim, _, _ in changed]
+            numbers += [amount for _, amount, _ in changed]
+            shapes = tuple([shape for _, _, shape in changed])
             begins = _beginning("s", lease)
             return Call("s", begins, lease, claims, told, (), shapes, _doubles(numbers))
     text = orjson.dumps(["s", lease, [_number(n) for n in told]])
@@ -93,7 +98,7 @@ def arguments_of(calls: Sequence[Call]) -> list[bytes | int]:
     places: dict[bytes, int] = {}
     texts: list[bytes | int] = []
     for call in calls:
-        if not call.shapes:
+        if call.shapes is None:
             texts.append(call.text)
             continue
         each = [places.setdefault(shape, len(places)) for shape in call.shapes]
@@ -163,8 +168,8 @@ def read_answers(raw: bytes, calls: Sequence[Call]) -> Answers | Forgotten:
         return Forgotten(*told)
     each = told[3]
     for number, (call, answer) in enumerate(zip(calls, each, strict=True)):
-        if answer == 0:
-            packed = _standing(len(call.claims))
+        if answer == 0 and call.shapes is not None:
+            packed = _standing(len(call.shapes))
             each[number] = _unpacked(call, packed.unpack_from(raw, ends))
             ends += packed.size
     return Answers(*told)
@@ -186,7 +191,7 @@ def result_of(call: Call, answer: Any) -> Any:
             return ()
         if len(answer) == 1:
             raise ValueError(f"{len(call.amounts)} amounts for {answer[0]} claims")
-        return _levels(answer[1])
+        return _settled(call, answer[1])
     if call.kind == "p":
         return Level(*answer) if answer is not None else None
     return None
@@ -255,14 +260,14 @@ def _row(count: int) -> struct.Struct:
     return struct.Struct(f"<{count}d")
 
 
-def _shapes_of(claims: tuple[Claim, ...]) -> tuple[bytes, ...]:
-    """Nothing where one of them does not fit."""
+def _shapes_of(claims: tuple[Claim, ...]) -> tuple[bytes, ...] | None:
+    """None where one of them does not fit."""
     if not 0 < len(claims) <= _MOST_PACKED:
-        return ()
+        return None
     shapes = tuple(
         [_shape(c.key, c.limit, c.refill, c.expires, c.shadow, c.lent, c.rolling) for c in claims]
     )
-    return shapes if all(shapes) else ()
+    return shapes if all(shapes) else None
 
 
 @lru_cache(_KNOWN_SHAPES)
@@ -279,7 +284,7 @@ def _shape(
     name = key.encode()
     units, seconds = refill or (0, 1)
     ends = -1 if expires is None else expires * MICRO
-    if max(limit, ends) >= _EXACT or len(name) > 2**15:
+    if ends >= _EXACT or len(name) > 2**15:
         return b""
     size = _SHAPE.size + len(name)
     return _SHAPE.pack(size, shadow, limit, units, seconds, ends, -1 if lent else rolling) + name
@@ -287,10 +292,26 @@ def _shape(
 
 def _unpacked(call: Call, numbers: tuple[int, ...]) -> tuple[Any, ...]:
     """The answer to a packed call, as the JSON form would have it."""
-    used, reserved = numbers[1::2], numbers[2::2]
-    limits = [claim.limit for claim in call.claims]
-    levels = tuple(map(Level, used, reserved, limits))
-    return (numbers[0], levels) if call.kind == "s" else (numbers[0], levels, None, ())
+    pairs = zip(numbers[1::2], numbers[2::2], strict=True)
+    if call.kind == "s":
+        return numbers[0], tuple(pairs)
+    levels = [Level(*pair, claim.limit) for pair, claim in zip(pairs, call.claims, strict=True)]
+    return numbers[0], tuple(levels), None, ()
+
+
+def _settled(call: Call, levels: Sequence[Sequence[int] | None]) -> tuple[Level | None, ...]:
+    """The levels of a settlement: None for what it did not change, which a packed one left out."""
+    if call.shapes is None:
+        return tuple([Level(*each) if each is not None else None for each in levels])
+    rest = iter(levels)
+    told: list[Level | None] = []
+    for claim, amount in zip(call.claims, call.amounts, strict=True):
+        if claim.refill is None or claim.amount != amount:
+            used, reserved, *_ = next(rest) or (0, 0)
+            told.append(Level(used, reserved, claim.limit))
+        else:
+            told.append(None)
+    return tuple(told)
 
 
 def _claims_of_held(held: Any) -> tuple[Claim, ...]:
@@ -303,7 +324,7 @@ def _claims_of_held(held: Any) -> tuple[Claim, ...]:
     for amount in _row(count).unpack_from(raw, 3):
         size, shadow, limit, units, seconds, ends, rolling = _SHAPE.unpack_from(raw, at)
         key = raw[at + _SHAPE.size : at + size].decode()
-        whole = (int(amount), int(limit), int(units), int(seconds), int(ends))
+        whole = (int(amount), limit, int(units), int(seconds), int(ends))
         claims.append(_claim(key, *whole, shadow, int(rolling)))
         at += size
     return tuple(claims)

@@ -96,7 +96,7 @@ class SqliteStore:
                 self._give_back(future.result())
             raise
 
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         ledger.check_amounts(amounts)
         return await self._turns().ask(lambda batch: batch.settle(lease, amounts))
 

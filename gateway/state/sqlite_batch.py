@@ -97,7 +97,7 @@ class Batch:
             lease, decision.levels, self._serial, decision.refusal, decision.would_refuse
         )
 
-    def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         serial, nonce = _parse(lease)
         claims = self._take_lease(serial, nonce, amounts)
         if claims is None:
@@ -179,10 +179,11 @@ class Batch:
 
     def _end(
         self, lease: str, claims: tuple[Claim, ...], amounts: Sequence[int], op: Op
-    ) -> tuple[Level, ...]:
+    ) -> tuple[Level | None, ...]:
         levels = ledger.settle(self._counters, claims, amounts, self._now)
         self._serial += 1
-        self._mark(claims)
+        changed = zip(claims, levels, strict=True)
+        self._mark([claim for claim, level in changed if level is not None])
         self._note(op, lease, claims, tuple(amounts), None)
         return levels
 

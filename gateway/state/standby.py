@@ -123,7 +123,7 @@ class StandbyStore:
         self._note_left(claims, admission.levels)
         return admission
 
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         moving = self._moving.get(lease)
         if moving is not None:
             moving.amounts = amounts
@@ -235,7 +235,7 @@ class StandbyStore:
         self._note_left(owed, admission.levels)
         await self._settle(admission.lease, [claim.amount for claim in owed])
 
-    async def _settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def _settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         """Settle in the store, now or, where that fails, once more when it is back."""
         try:
             return await self._store.settle(lease, amounts)

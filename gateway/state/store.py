@@ -139,8 +139,11 @@ class Store(Protocol):
         """Take all claims, or none. Raises StoreError."""
         ...
 
-    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level, ...]:
+    async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
         """Put what was really used in the place of what was reserved, once, and end the lease.
+
+        The levels stand in the order of the claims. That of a bucket which keeps what was taken is
+        None: nothing of it changes, so it is not looked at.
 
         `amounts` stand in the order of the claims. A bucket gets back or loses the difference
         (it may go below zero). A lease that has expired changes nothing and gives no levels, for it

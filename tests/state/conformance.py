@@ -197,6 +197,35 @@ class Conformance:
         clock.now += 6
         assert (await store.admit([bucket(1)])).lease
 
+    async def test_a_bucket_that_keeps_what_was_taken_is_left_alone_by_the_settlement(
+        self, store: Store, clock: Clock
+    ) -> None:
+        admission = await store.admit([bucket(4), budget(60), bucket(1, key="s")])
+        clock.now += 6
+        levels = await store.settle(admission.lease, [4, 50, 0])
+        assert levels == (None, Level(50, 0, 100), Level(0, 0, 10))
+        assert await store.peek("r") == Level(3, 0, 10)
+        only = await store.admit([bucket(2), bucket(3, key="s")])
+        assert await store.settle(only.lease, [2, 3]) == (None, None)
+        assert await store.settle(only.lease, [0, 0]) == ()
+        assert await store.peek("r") == Level(5, 0, 10)
+        clock.now += 30
+        assert await store.peek("r") in (None, Level(0, 0, 10))
+
+    async def test_a_limit_beyond_two_to_the_53_is_exact(self, store: Store) -> None:
+        limit = 2**60 + 1
+        first = await store.admit([budget(40, limit), bucket(1)])
+        assert first.levels == (Level(0, 40, limit), Level(1, 0, 10))
+        assert await store.settle(first.lease, [7, 1]) == (Level(7, 0, limit), None)
+        assert await store.peek("b") == Level(7, 0, limit)
+        second = await store.admit([budget(limit - 7, limit)])
+        assert second.levels == (Level(7, limit - 7, limit),)
+        assert (await store.admit([budget(1, limit)])).refusal is not None
+        refused = await store.admit([budget(1, limit), budget(1, 10, key="other")])
+        assert refused.levels[0] == Level(7, limit - 7, limit)
+        await store.settle(second.lease, [0])
+        assert (await store.admit([budget(limit - 7, limit)])).lease
+
     async def test_a_refund_never_overfills(self, store: Store, clock: Clock) -> None:
         admission = await store.admit([bucket(10)])
         clock.now += 59

@@ -189,7 +189,12 @@ class StoreMachine(RuleBasedStateMachine):
         amounts = [data.draw(st.integers(0, claim.amount + 3)) for claim in claims]
         self.plain.settle(lease, amounts)
         levels = self.run(self.store.settle(lease, amounts))
-        assert levels[-1] == self.plain.level(claims[-1].key)
+        assert len(levels) == len(claims)
+        for claim, amount, level in zip(claims, amounts, levels, strict=True):
+            if claim.refill is not None and amount == claim.amount:
+                assert level is None
+            elif claim == claims[-1]:
+                assert level == self.plain.level(claim.key)
         self.ended.append((lease, len(claims)))
 
     @precondition(lambda self: self.ended)

@@ -71,7 +71,7 @@ class TestRedis(Conformance):
         await other.open()
         assert await other.get("v") == b"x"
         assert await other.peek("b") == Level(20, 60, 100)
-        assert await other.settle(open_lease.lease, [50, 4]) == (Level(70, 0, 100), Level(4, 0, 10))
+        assert await other.settle(open_lease.lease, [50, 3]) == (Level(70, 0, 100), Level(3, 0, 10))
         # The journal is that of one process; it has to know what the other one did.
         assert store._journal is not None
         claims = (budget(60), bucket(4, rate=(1, 60)))

@@ -59,7 +59,7 @@ class TestSqlite(Conformance):
         assert await again.peek("b") == Level(20, 60, 100)
         later = await again.admit([budget(1)])
         assert later.serial == 4
-        assert await again.settle(open_lease.lease, [50, 4]) == (Level(70, 1, 100), Level(4, 0, 10))
+        assert await again.settle(open_lease.lease, [50, 3]) == (Level(70, 1, 100), Level(3, 0, 10))
         await again.close()
 
     async def test_calls_of_one_turn_are_one_transaction(self, store: SqliteStore) -> None:

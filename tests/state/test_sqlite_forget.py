@@ -20,7 +20,9 @@ def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def counter(file: sqlite3.Connection, key: str, *, reserved: int, expires: int) -> None:
-    file.execute("INSERT INTO counter VALUES (?, 1, ?, 0, 0, ?, 9, 0, 1)", (key, reserved, expires))
+    file.execute(
+        "INSERT INTO counter VALUES (?, 1, ?, 0, 0, ?, 9, 0, 1, 0, NULL)", (key, reserved, expires)
+    )
 
 
 def keys(file: sqlite3.Connection, table: str) -> list[str]:

@@ -17,7 +17,8 @@
 --       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"] ["n"]
 --       ["b", lease, claims, microseconds left, amounts or null]
 --       Packed: 'a' or 's', how long the lease's name is, that, for each claim the place of its
---       shape, then what each takes, and for 's' then what each has used.
+--       shape, then what each takes, and for 's' then what each has used. An 's' names only claims
+--       that change something.
 -- The answer: how long it is as 4 bytes, JSON, and after that what was packed. The JSON:
 --       [now, number of this sender's latest batch, [expired ...], [answers ...]], where 0 stands
 --       for the next that is packed: a serial, and for each claim what is used and reserved.
@@ -125,16 +126,22 @@ local function held(lease)
   return nil, until_ > 0 or redis.call('GET', leases_key .. ':' .. lease) ~= false
 end
 
--- How the counters of claims stand, as JSON.
+-- How the counters of claims stand, as JSON. `null` for those that nobody looked at.
 local function levels_of(claims)
   local levels = {}
-  for i = 1, #claims do levels[i] = level(claims[i].counter) end
+  for i = 1, #claims do levels[i] = claims[i].counter and level(claims[i].counter) or 'null' end
   return '[' .. table.concat(levels, ',') .. ']'
 end
 
 local function finish(lease, asked, claims, taken, amounts)
   over[lease] = true
-  settle(book, claims, taken, amounts, #claims, now)
+  local some, was, is = {}, {}, {}
+  for i = 1, #claims do
+    if changes(claims[i], taken[i], amounts[i]) then
+      some[#some + 1], was[#was + 1], is[#is + 1] = claims[i], taken[i], amounts[i]
+    end
+  end
+  settle(book, some, was, is, #some, now)
   local answer = '[' .. next_serial() .. ',' .. levels_of(claims)
   if reports then answer = answer .. ',' .. string.format('%q', lease) .. ',' .. told_held(asked) end
   return answer .. ']'

@@ -2,22 +2,24 @@
 --
 -- Rules of this file:
 -- - Numbers are little-endian doubles wherever all of them are below 2^53, as nearly always; else
---   the whole is text. Neither form loses a digit.
+--   the whole is text. Limits are bytes (`exact.lua`). Neither form loses a digit.
 -- - `redis_script.py` writes shapes and packed calls in the same way.
 
--- A shape is what never changes of a claim: its length, shadow 0 or 1, limit, units, seconds,
--- expires, rolling, key. See `ledger.lua` for what they mean.
-local SHAPE = '<HBddddd'
+-- A shape is what never changes of a claim: its length, shadow 0 or 1, limit (8 bytes, whole), units,
+-- seconds, expires, rolling, key. See `ledger.lua` for what they mean.
+local SHAPE = '<HBI8dddd'
 local SHAPE_HEAD = 43
-local COUNTER = '<dddddddd'
+local LIMIT_FROM, LIMIT_TO = 4, 11
+local COUNTER = '<dddddc8dd'
 local COUNTER_SIZE = 65
 local MARK = 'B'
 local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
 
 local function claim_of_shape(shape)
-  local _, shadow, limit, units, seconds, expires, rolling = struct.unpack(SHAPE, shape)
+  local _, shadow, room, units, seconds, expires, rolling = struct.unpack(SHAPE, shape)
   return new_claim(
-    string.sub(shape, SHAPE_HEAD + 1), limit, units, seconds, expires, shadow == 1, rolling, shape)
+    string.sub(shape, SHAPE_HEAD + 1), string.sub(shape, LIMIT_FROM, LIMIT_TO), room, units, seconds,
+    expires, shadow == 1, rolling, shape)
 end
 
 -- Claims as JSON has them, {key, amount, limit, units, seconds, expires, shadow, rolling} each: the
@@ -27,7 +29,7 @@ local function claims_of_list(list)
   for i = 1, #list do
     local it = list[i]
     claims[i] = new_claim(
-      it[1], read(it[3]), it[4], it[5], read(it[6]), it[7] == 1, it[8], nil)
+      it[1], bytes_of(read(it[3])), nil, it[4], it[5], read(it[6]), it[7] == 1, it[8], nil)
     amounts[i] = read(it[2])
   end
   return claims, amounts
@@ -87,7 +89,7 @@ local function unpack_counter(packed)
   if not used then error('PORTCULLIS a counter is not what this version writes') end
   counter = {
     used = read(used), reserved = read(reserved), at = tonumber(at), rest = tonumber(rest),
-    expires = read(expires), limit = read(limit), units = tonumber(units),
+    expires = read(expires), limit = bytes_of(read(limit)), units = tonumber(units),
     seconds = tonumber(seconds), rolling = tonumber(rolling), plain = false,
   }
   if counter.rolling > 0 then
@@ -99,7 +101,7 @@ end
 
 local function is_small(counter)
   local small = type(counter.used) == 'number' and type(counter.reserved) == 'number'
-    and type(counter.expires) == 'number' and type(counter.limit) == 'number'
+    and type(counter.expires) == 'number'
   if not small or not counter.slots then return small end
   for _, word in ipairs(counter.slots) do
     if type(word) ~= 'number' then return false end
@@ -119,7 +121,7 @@ local function pack_counter(counter)
   end
   local words = {
     text(least(WIDEST, counter.used)), text(least(WIDEST, counter.reserved)), text(counter.at),
-    text(counter.rest), text(least(WIDEST, counter.expires)), text(counter.limit),
+    text(counter.rest), text(least(WIDEST, counter.expires)), text(whole(counter.limit)),
     text(counter.units), text(counter.seconds), text(counter.rolling),
   }
   for _, word in ipairs(counter.slots or {}) do words[#words + 1] = text(word) end

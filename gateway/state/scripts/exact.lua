@@ -9,6 +9,7 @@
 
 local EXACT = 9007199254740992
 local BASE = 1000
+local TWO_32 = 4294967296
 local floor, fmod = math.floor, math.fmod
 
 -- Carry every limb into the next one; small results become Lua numbers again.
@@ -138,6 +139,19 @@ end
 local function least(a, b)
   if more(a, b) then return b end
   return a
+end
+
+-- Limits are kept as the 8 bytes of an unsigned number, lowest first: most are looked at only as
+-- doubles, and none needs another form for being large.
+
+local function whole(bytes)
+  local low, high = struct.unpack('<I4I4', bytes)
+  return add(mul(high, TWO_32), low)
+end
+
+local function bytes_of(number)
+  local high, low = divmod(number, TWO_32)
+  return struct.pack('<I4I4', low, high)
 end
 
 -- a, or 0 where it is below.

@@ -13,13 +13,15 @@ local PARTS = 60
 local LONG_AGO = 1
 local SAFE = 1125899906842624  -- 2^50
 local MOST = read('4611686018427387904')  -- 2^62
+local NO_LIMIT = bytes_of(0)
 local WIDEST = read('9223372036854775807')  -- what is told and written, as in 64 bits
 
--- Units 0 for a budget, expires in microseconds, -1 for never, rolling in seconds, -1 for a place
--- that is lent. `shape` is its packed form, where it came in one.
-local function new_claim(key, limit, units, seconds, expires, shadow, rolling, shape)
+-- The limit as bytes, and as a double, which is rounded where it is larger than any sum of a plain
+-- counter. Units 0 for a budget, expires in microseconds, -1 for never, rolling in seconds, -1 for a
+-- place that is lent. `shape` is its packed form, where it came in one.
+local function new_claim(key, limit, room, units, seconds, expires, shadow, rolling, shape)
   return {
-    key = key, limit = limit, units = units, seconds = seconds, expires = expires,
+    key = key, limit = limit, room = room, units = units, seconds = seconds, expires = expires,
     shadow = shadow, rolling = rolling, shape = shape, plain = shape and rolling <= 0,
     most = units > 0 and SAFE / MICRO or SAFE,
   }
@@ -41,7 +43,7 @@ end
 local function level(counter)
   local used, reserved = standing(counter)
   return '[' .. text(least(WIDEST, used)) .. ',' .. text(least(WIDEST, reserved))
-    .. ',' .. text(counter.limit) .. ']'
+    .. ',' .. text(whole(counter.limit)) .. ']'
 end
 
 local function refill(counter, now)
@@ -147,7 +149,7 @@ end
 -- Begin anew in place, for claims keep their counters.
 local function clear(counter, now)
   counter.used, counter.reserved, counter.at, counter.rest, counter.expires = 0, 0, now, 0, 0
-  counter.limit, counter.units, counter.seconds = 0, 0, 1
+  counter.limit, counter.units, counter.seconds = NO_LIMIT, 0, 1
   counter.rolling, counter.slots, counter.plain = 0, nil, true
   return counter
 end
@@ -184,7 +186,7 @@ end
 
 -- Why a claim does not fit, as JSON, or nil.
 local function misfit(counter, claim, amount, index, now)
-  local limit = counter.limit
+  local limit = whole(counter.limit)
   if claim.units == 0 then
     local spent = add(counter.used, amount)
     if more(spent, limit) then
@@ -193,7 +195,7 @@ local function misfit(counter, claim, amount, index, now)
     if more(add(spent, counter.reserved), limit) then return '[' .. index .. ',"reserved",1000000]' end
     return nil
   end
-  local lacking = add(counter.used, mul(amount - limit, MICRO))
+  local lacking = add(counter.used, mul(sub(amount, limit), MICRO))
   if sign(lacking) <= 0 then return nil end
   local wait = time_to_gain(counter, least(lacking, counter.used))
   return '[' .. index .. ',"rate","' .. text(wait) .. '"]'
@@ -201,9 +203,9 @@ end
 
 -- Whether a plain claim fits into its plain counter.
 local function fits(counter, claim, amount)
-  if claim.units == 0 then return counter.used + amount + counter.reserved <= claim.limit end
+  if claim.units == 0 then return counter.used + amount + counter.reserved <= claim.room end
   -- What is beyond doubles on the right side is certainly more than what is on the left.
-  return counter.used <= (claim.limit - amount) * MICRO
+  return counter.used <= (claim.room - amount) * MICRO
 end
 
 local function is_safe(value)
@@ -318,7 +320,12 @@ local function settle_exactly(counter, claim, taken, amount, now)
   counter.plain = is_safe(counter.used) and is_safe(counter.reserved)
 end
 
--- Put `amounts` in the place of what the claims took.
+-- Whether settling changes anything: not a bucket that keeps what it took.
+local function changes(claim, was, amount)
+  return claim.units == 0 or type(amount) ~= 'number' or amount ~= was
+end
+
+-- Put `amounts` in the place of what the claims took, all of which changes something.
 local function settle(book, claims, taken, amounts, count, now)
   for i = 1, count do
     local claim, was, amount = claims[i], taken[i], amounts[i]
