@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -26,6 +27,9 @@ _GROUPED = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(
 OF_PROMETHEUS = {"namespace", "job", "instance", "pod", "le"}
 """Labels that come from the scrape or from a histogram."""
 
+OF_GRAFANA = {"$__rate_interval": "5m", "$__range": "6h", "$job": ".*", "$namespace": ".*"}
+"""Grafana's variables, and what they may stand for."""
+
 
 def promtool(*words: str) -> subprocess.CompletedProcess[str]:
     assert PROMTOOL is not None
@@ -40,6 +44,26 @@ def alerts() -> dict[str, dict[str, Any]]:
         for group in yaml.safe_load(path.read_text())["groups"]
         for rule in group["rules"]
     }
+
+
+def dashboards() -> dict[str, dict[str, Any]]:
+    """Every dashboard of the chart by its file's name."""
+    files = sorted((CHART / "dashboards").glob("*.json"))
+    return {path.stem: json.loads(path.read_text()) for path in files}
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def dashboard_queries() -> list[str]:
+    """Every query of every dashboard, as Grafana would send it."""
+    made = dashboards().values()
+    found = [t["expr"] for each in made for panel in panels(each) for t in panel["targets"]]
+    found += [note["expr"] for each in made for note in each["annotations"]["list"]]
+    for variable, value in OF_GRAFANA.items():
+        found = [query.replace(variable, value) for query in found]
+    return found
 
 
 def metrics_of(expression: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:

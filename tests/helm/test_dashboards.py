@@ -7,21 +7,22 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from tests.helm.chart import CHART, ROOT
-from tests.helm.promql import families, needs_promtool, promtool, strangers, write_yaml
+from tests.helm.promql import (
+    dashboard_queries,
+    dashboards,
+    families,
+    needs_promtool,
+    panels,
+    promtool,
+    strangers,
+    write_yaml,
+)
 
-FILES = sorted((CHART / "dashboards").glob("*.json"))
-MADE = {path.stem: json.loads(path.read_text()) for path in FILES}
-OF_GRAFANA = {
-    "$__rate_interval": "5m",
-    "$__range": "6h",
-    "$job": ".*",
-    "$namespace": ".*",
-}
+MADE = dashboards()
 
 
 def generator() -> ModuleType:
@@ -30,21 +31,6 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def panels(name: str) -> list[dict[str, Any]]:
-    return [panel for panel in MADE[name]["panels"] if panel["type"] != "row"]
-
-
-def queries() -> list[str]:
-    """Every query of every dashboard, as Grafana would send it."""
-    found = [
-        target["expr"] for name in MADE for panel in panels(name) for target in panel["targets"]
-    ]
-    found += [each["expr"] for made in MADE.values() for each in made["annotations"]["list"]]
-    for variable, value in OF_GRAFANA.items():
-        found = [query.replace(variable, value) for query in found]
-    return found
 
 
 def test_the_files_are_up_to_date() -> None:
@@ -69,7 +55,7 @@ def test_there_is_one_for_each_thing_that_an_operator_looks_at() -> None:
 
 @needs_promtool
 def test_promtool_reads_every_query(tmp_path: Path) -> None:
-    rules = [{"record": f"tried:{n}", "expr": query} for n, query in enumerate(queries())]
+    rules = [{"record": f"tried:{n}", "expr": query} for n, query in enumerate(dashboard_queries())]
     assert len(rules) > 60
     path = write_yaml(tmp_path / "rules.yaml", {"groups": [{"name": "tried", "rules": rules}]})
     done = promtool("check", "rules", "--lint=none", str(path))
@@ -77,12 +63,12 @@ def test_promtool_reads_every_query(tmp_path: Path) -> None:
 
 
 def test_queries_ask_about_metrics_and_labels_that_are_there() -> None:
-    assert strangers(queries()) == []
+    assert strangers(dashboard_queries()) == []
 
 
 def test_legends_name_labels_that_the_query_keeps() -> None:
     for name in MADE:
-        for panel in panels(name):
+        for panel in panels(MADE[name]):
             for target in panel["targets"]:
                 kept = set(
                     re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"])))
@@ -115,7 +101,7 @@ def test_it_can_be_imported_anywhere(name: str) -> None:
 
 
 def test_every_metric_stands_on_a_dashboard() -> None:
-    shown = " ".join(queries())
+    shown = " ".join(dashboard_queries())
     missing = {family.name for family in families().values() if family.name not in shown}
     # Bytes of tunnels are part of all bytes; the rest is for alerts.
     assert missing <= {
