@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, NEWEST, needs_helm, objects, one, render
+from tests.helm.chart import CHART, NEWEST, needs_helm, objects, one, refusal, render
 from tests.helm.test_manifests import api_server, kubeconform
 
 pytestmark = needs_helm
@@ -73,3 +73,21 @@ def test_both_modes_take_every_file_of_the_chart() -> None:
         # What a cluster keeps of one object (etcd's limit, less what else is in it).
         for each in found:
             assert len(json.dumps(each)) < 900_000, each["metadata"]["name"]
+
+
+def test_alerts_link_to_where_the_runbook_is_read() -> None:
+    def links(**rules: str) -> set[str]:
+        made = objects(render({"monitoring": {"rules": {"enabled": True, **rules}}}))
+        return {
+            rule["annotations"]["runbook_url"]
+            for each in made
+            if each["kind"] == "PrometheusRule"
+            for group in each["spec"]["groups"]
+            for rule in group["rules"]
+        }
+
+    wiki = "https://wiki.example.com/portcullis"
+    published = {link.replace("docs/runbook.md", wiki) for link in links()}
+    assert f"{wiki}#portcullisstoreaway" in published
+    assert links(runbookUrl=wiki) == published
+    assert "runbookUrl" in refusal({"monitoring": {"rules": {"runbookUrl": "a#b"}}})
