@@ -66,8 +66,9 @@ from gateway.state.standby import StandbyStore
 from gateway.state.store import StoreError
 from gateway.telemetry.dead_letters import DeadLetters
 from gateway.telemetry.exchange_log import log_exchange
+from gateway.telemetry.last_counts import LastCounts
 from gateway.telemetry.logs import set_up
-from gateway.telemetry.metrics import Metrics, merge
+from gateway.telemetry.metrics import Metrics, merge, note
 from gateway.telemetry.notice_delivery import Delivery
 from gateway.telemetry.notices import Notifier
 from gateway.telemetry.tracing import open_tracing, sent_again
@@ -113,7 +114,9 @@ async def _serve(settings: Settings, flags: Mapping[str, str | None], announce: 
     admin = listen("--admin", settings.admin) if settings.admin is not None else None
     settings = _with_ports(settings, data, probes, admin)
     supervisor = Supervisor(settings, flags, data, os.environ)
-    listeners = [Listener(Probes(supervisor, lambda: _scrape(supervisor)).answer)]
+    counts = LastCounts(supervisor.samples, note)
+    listeners = [Listener(Probes(supervisor, lambda: _scrape(supervisor, counts)).answer)]
+    looking = asyncio.ensure_future(counts.keep_looking())
     try:
         await supervisor.start()
         assert supervisor.loaded is not None
@@ -125,6 +128,7 @@ async def _serve(settings: Settings, flags: Mapping[str, str | None], announce: 
         announce(settings, supervisor.loaded.digest)
         return await supervisor.run()
     finally:
+        looking.cancel()
         if not supervisor.draining:
             await supervisor.drain()
         for listener in listeners:
@@ -148,8 +152,8 @@ def _with_ports(
     )
 
 
-async def _scrape(supervisor: Supervisor) -> str:
-    samples, tls = await supervisor.samples(), supervisor.tls
+async def _scrape(supervisor: Supervisor, counts: LastCounts) -> str:
+    samples, tls = await counts.look(), supervisor.tls
     tls_ok = None if tls is None else not tls.status.problems
     return merge(
         samples,

@@ -39,15 +39,20 @@ class Merger(Generic[Set]):
         self._gone = declare().families  # the totals of workers that have ended
         self._last: dict[str, Snapshot] = {}
 
-    def merged(self, snapshots: Sequence[Snapshot]) -> Set:
-        """One set of families for what `{"worker": id, "series": ...}` snapshots say."""
+    def note(self, snapshots: Sequence[Snapshot]) -> None:
+        """Remember `{"worker": id, "series": ...}` of every worker that lives. Who was there the
+        last time and is not now has died."""
         present = {str(snapshot["worker"]): snapshot["series"] for snapshot in snapshots}
         for worker in self._last.keys() - present.keys():
             self._gone.absorb(self._last.pop(worker), only_totals=True)
         self._last.update(present)
+
+    def merged(self, snapshots: Sequence[Snapshot]) -> Set:
+        """One set of families for what these snapshots say, which are noted."""
+        self.note(snapshots)
         merged = self._declare()
         merged.families.absorb(self._gone.snapshot())
-        for series in present.values():
+        for series in self._last.values():
             merged.families.absorb(series)
         return merged
 

@@ -270,6 +270,11 @@ class SelfChecked(Protocol):
 _merger = Merger(Declared)
 
 
+def note(snapshots: Sequence[Snapshot]) -> None:
+    """Remember what the workers of this process have counted, for when one of them dies."""
+    _merger.note(snapshots)
+
+
 def merge(
     snapshots: Sequence[Snapshot],
     reload: ReloadStatus,

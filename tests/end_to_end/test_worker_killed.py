@@ -244,7 +244,7 @@ def test_no_total_falls_and_each_call_is_counted(story: Story) -> None:
     assert story.last["portcullis_requests_in_flight"] == 0
 
     good = [call for call in story.load.calls if call.good]
-    # What the killed worker had counted since the last scrape went with it.
+    # What the killed worker had counted since it was last looked at went with it.
     scraped = max(began for began, ended, _ in story.load.scrapes if ended < story.stopped)
     unseen = [call for call in good if scraped <= call.ended <= story.killed]
     closed = lines(story.gateway, "closed")
