@@ -277,9 +277,7 @@ class Connection(asyncio.Protocol):
         (RFC 9112, 9.6)."""
         transport = self._transport
         if transport is not None:
-            if (
-                transport.can_write_eof()
-            ):  # not over TLS: there the refusal's own framing is its end
+            if transport.can_write_eof():  # over TLS the refusal's own framing is its end
                 transport.write_eof()
             await asyncio.sleep(LINGER)
 

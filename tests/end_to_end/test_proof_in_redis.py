@@ -130,12 +130,17 @@ class Load:
             self.running -= 1
 
 
+PAUSE = 1.0
+"""Seconds between two kills, where calls are answered too slowly to go by them."""
+
+
 class Killer:
     """Kills all processes of gateways, as a machine's end would, and starts them anew: whenever a
-    further share of the calls that fit has been answered."""
+    further share of the calls that fit has been answered, or for `PAUSE` none was killed."""
 
     def __init__(self, load: Load) -> None:
         self.kills = 0
+        self._last = time.monotonic()
         self._load = load
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -157,9 +162,11 @@ class Killer:
         while not self._stopped.wait(0.05):
             with self._lock:
                 due = self._load.answered > self.kills * FITTING // (2 * KILLS)
-                if self.kills == KILLS or not due:
+                late = self._load.answered and time.monotonic() > self._last + PAUSE
+                if self.kills == KILLS or not (due or late):
                     continue
                 self.kills += 1
+                self._last = time.monotonic()
             gateway.kill()
             gateway.start()
 
