@@ -127,22 +127,16 @@ local function held(lease)
 end
 
 -- How the counters of claims stand, as JSON. `null` for those that nobody looked at.
-local function levels_of(claims)
+local function levels_of(list, count)
   local levels = {}
-  for i = 1, #claims do levels[i] = claims[i].counter and level(claims[i].counter) or 'null' end
+  for i = 1, count do levels[i] = list[i].counter and level(list[i].counter) or 'null' end
   return '[' .. table.concat(levels, ',') .. ']'
 end
 
-local function finish(lease, asked, claims, taken, amounts)
+local function finish(lease, asked, list, count)
   over[lease] = true
-  local some, was, is = {}, {}, {}
-  for i = 1, #claims do
-    if changes(claims[i], taken[i], amounts[i]) then
-      some[#some + 1], was[#was + 1], is[#is + 1] = claims[i], taken[i], amounts[i]
-    end
-  end
-  settle(book, some, was, is, #some, now)
-  local answer = '[' .. next_serial() .. ',' .. levels_of(claims)
+  settle(book, list, count, now)
+  local answer = '[' .. next_serial() .. ',' .. levels_of(list, count)
   if reports then answer = answer .. ',' .. string.format('%q', lease) .. ',' .. told_held(asked) end
   return answer .. ']'
 end
@@ -151,26 +145,26 @@ end
 
 local calls = {}
 
-local function answer_admit(lease, asked, claims, refusal, would)
+local function answer_admit(lease, asked, list, count, refusal, would)
   if not refusal then admitted[lease], ends[lease] = asked, now + lease_time end
-  return '[' .. next_serial() .. ',' .. levels_of(claims) .. ',' .. (refusal or 'null')
-    .. ',[' .. table.concat(would, ',') .. ']]'
+  return '[' .. next_serial() .. ',' .. levels_of(list, count) .. ',' .. (refusal or 'null')
+    .. ',[' .. table.concat(would or {}, ',') .. ']]'
 end
 
 function calls.a(call, asked)
-  local claims, amounts = claims_of_list(call[3])
-  local refusal, would = admit(book, claims, amounts, #claims, now)
-  return answer_admit(call[2], asked, claims, refusal, would)
+  local list, count = claims_of_json(call[3])
+  local refusal, would = admit(book, list, count, now)
+  return answer_admit(call[2], asked, list, count, refusal, would)
 end
 
 function calls.s(call)
   local lease, amounts = call[2], call[3]
   local asked, known = held(lease)
   if not asked then return known and '[]' or 'null' end
-  local claims, taken = claims_of_held(asked)
-  if #claims ~= #amounts then return '[' .. #claims .. ']' end
-  for i = 1, #amounts do amounts[i] = read(amounts[i]) end
-  return finish(lease, asked, claims, taken, amounts)
+  local list, count = claims_of_held(asked)
+  if count ~= #amounts then return '[' .. count .. ']' end
+  for i = 1, count do list[2 * count + i] = read(amounts[i]) end
+  return finish(lease, asked, list, count)
 end
 
 -- --- the same, packed ---
@@ -178,7 +172,8 @@ end
 local packed_calls = {}
 local formats = {[97] = {}, [115] = {}}  -- by 'a' and 's', then by the number of claims
 
--- The lease, claims, and up to two numbers for each, which begin at a place of the call.
+-- The lease, the list of claims and one or two numbers for each, the number of claims, and where in
+-- the call the numbers begin.
 local function read_packed(kind, call)
   local size = string.byte(call, 2)
   local from, width = 3 + size, kind == 97 and 12 or 20
@@ -188,27 +183,19 @@ local function read_packed(kind, call)
     format = '<' .. string.rep('I4', count) .. string.rep('d', count * (width - 4) / 8)
     formats[kind][count] = format
   end
-  local numbers = {struct.unpack(format, call, from)}
-  local claims, first, second = {}, {}, {}
-  for i = 1, count do
-    claims[i] = shapes[numbers[i] + 1]
-    first[i] = numbers[count + i]
-  end
-  if kind == 115 then
-    for i = 1, count do second[i] = numbers[2 * count + i] end
-  end
-  return string.sub(call, 3, 2 + size), count, claims, first, second, from + 4 * count
+  local list = {struct.unpack(format, call, from)}
+  for i = 1, count do list[i] = shapes[list[i] + 1] end
+  return string.sub(call, 3, 2 + size), list, count, from + 4 * count
 end
 
 -- The answer packed, or as JSON where a number needs that.
-local levels_format = {}
-local function answer_packed(claims, count)
-  local numbers = {}
+local levels_format, numbers, ceil = {}, {}, math.ceil
+local function answer_packed(list, count)
   for i = 1, count do
-    local counter = claims[i].counter
+    local counter = list[i].counter
     if not counter.plain then return nil end
     if counter.units > 0 then
-      numbers[2 * i - 1], numbers[2 * i] = math.ceil(counter.used / MICRO), 0
+      numbers[2 * i - 1], numbers[2 * i] = ceil(counter.used / MICRO), 0
     else
       numbers[2 * i - 1], numbers[2 * i] = counter.used, counter.reserved
     end
@@ -219,45 +206,45 @@ local function answer_packed(claims, count)
     levels_format[count] = format
   end
   serial = serial + 1
-  packed_answers[#packed_answers + 1] = struct.pack(format, serial, unpack(numbers))
+  packed_answers[#packed_answers + 1] = struct.pack(
+    format, serial, unpack(numbers, 1, 2 * count))
   return '0'
 end
 
 packed_calls[97] = function(call)
-  local lease, count, claims, amounts, _, from = read_packed(97, call)
-  local refusal, would = admit(book, claims, amounts, count, now)
+  local lease, list, count, from = read_packed(97, call)
+  local refusal, would = admit(book, list, count, now)
   local asked
-  if not refusal then asked = pack_held(count, string.sub(call, from), claims) end
-  if not refusal and #would == 0 then
-    local answer = answer_packed(claims, count)
+  if not refusal then asked = pack_held(list, count, string.sub(call, from)) end
+  if not refusal and not would then
+    local answer = answer_packed(list, count)
     if answer then
       admitted[lease], ends[lease] = asked, now + lease_time
       return answer
     end
   end
-  return answer_admit(lease, asked, claims, refusal, would)
+  return answer_admit(lease, asked, list, count, refusal, would)
 end
 
 packed_calls[115] = function(call)
-  local lease, count, claims, taken, amounts = read_packed(115, call)
+  local lease, list, count = read_packed(115, call)
   if over[lease] then return '[]' end
   if (ends[lease] or score(lease)) <= now then
     local _, known = held(lease)
     return known and '[]' or 'null'
   end
   over[lease] = true
-  settle(book, claims, taken, amounts, count, now)
-  return answer_packed(claims, count) or '[' .. next_serial() .. ',' .. levels_of(claims) .. ']'
+  settle(book, list, count, now)
+  return answer_packed(list, count) or '[' .. next_serial() .. ',' .. levels_of(list, count) .. ']'
 end
 
 -- Give back all that an admission took whose caller has gone.
 function calls.u(call)
   local asked = held(call[2])
   if not asked then return '[]' end
-  local claims, taken = claims_of_held(asked)
-  local nothing = {}
-  for i = 1, #claims do nothing[i] = 0 end
-  return finish(call[2], asked, claims, taken, nothing)
+  local list, count = claims_of_held(asked)
+  for i = 1, count do list[2 * count + i] = 0 end
+  return finish(call[2], asked, list, count)
 end
 
 -- The places in the call of leases that are not known.
@@ -278,13 +265,13 @@ end
 -- [serial of bringing it back or null, what settling it gave], or [] where it ran out.
 function calls.b(call, asked_again)
   local lease, amounts = call[2], call[5]
-  local claims, taken = claims_of_list(call[3])
+  local list, count = claims_of_json(call[3])
   local asked, known = held(lease)
   if known then return '[]' end
   local answer = '[null'
   if not asked then
     asked = asked_again
-    retake(book, claims, taken, now)
+    retake(book, list, count, now)
     admitted[lease], ends[lease] = asked, now + call[4]
     answer = '[' .. next_serial()
   elseif amounts == cjson.null then
@@ -292,8 +279,8 @@ function calls.b(call, asked_again)
     ends[lease] = math.max(until_, now + call[4])
   end
   if amounts ~= cjson.null then
-    for i = 1, #amounts do amounts[i] = read(amounts[i]) end
-    answer = answer .. ',' .. finish(lease, asked, claims, taken, amounts)
+    for i = 1, count do list[2 * count + i] = read(amounts[i]) end
+    answer = answer .. ',' .. finish(lease, asked, list, count)
   end
   return answer .. ']'
 end
@@ -337,8 +324,9 @@ for _, lease in ipairs(late) do
     local asked = redis.call('HGET', held_key, lease)
     over[lease], ran_out[#ran_out + 1] = true, lease
     if asked then
-      local claims, taken = claims_of_held(asked)
-      expired[#expired + 1] = finish(lease, asked, claims, taken, taken)
+      local list, count = claims_of_held(asked)
+      for i = 1, count do list[2 * count + i] = list[count + i] end
+      expired[#expired + 1] = finish(lease, asked, list, count)
     end
   end
 end
@@ -430,13 +418,15 @@ if trying then
 end
 write_counters()
 local kept, until_when, gone = {}, {}, {}
+local latest = string.format('%.0f', now + lease_time)
 for lease, until_ in pairs(ends) do
   if not over[lease] then
     if admitted[lease] then
       kept[#kept + 1] = lease
       kept[#kept + 1] = admitted[lease]
     end
-    until_when[#until_when + 1] = string.format('%.0f', until_)
+    until_when[#until_when + 1] =
+      until_ == now + lease_time and latest or string.format('%.0f', until_)
     until_when[#until_when + 1] = lease
   end
 end

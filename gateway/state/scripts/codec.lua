@@ -10,9 +10,9 @@
 local SHAPE = '<HBI8dddd'
 local SHAPE_HEAD = 43
 local LIMIT_FROM, LIMIT_TO = 4, 11
-local COUNTER = '<dddddc8dd'
+local COUNTER = '<Bdddddc8dd'
 local COUNTER_SIZE = 65
-local MARK = 'B'
+local MARK = 66
 local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
 
 local function claim_of_shape(shape)
@@ -23,40 +23,41 @@ local function claim_of_shape(shape)
 end
 
 -- Claims as JSON has them, {key, amount, limit, units, seconds, expires, shadow, rolling} each: the
--- claims, and their amounts.
-local function claims_of_list(list)
-  local claims, amounts = {}, {}
-  for i = 1, #list do
-    local it = list[i]
-    claims[i] = new_claim(
+-- list of claims and what each takes, and their number.
+local function claims_of_json(told)
+  local list, count = {}, #told
+  for i = 1, count do
+    local it = told[i]
+    list[i] = new_claim(
       it[1], bytes_of(read(it[3])), nil, it[4], it[5], read(it[6]), it[7] == 1, it[8], nil)
-    amounts[i] = read(it[2])
   end
-  return claims, amounts
+  for i = 1, count do list[count + i] = read(told[i][2]) end
+  return list, count
 end
 
 -- What a lease holds is kept as the JSON call that asked for it, or as 'h', the number of claims,
 -- their amounts, their shapes.
 
-local function pack_held(count, amounts, claims)
-  local parts = {'h', struct.pack('<H', count), amounts}
-  for i = 1, count do parts[i + 3] = claims[i].shape end
-  return table.concat(parts)
+local held_parts = {}
+local function pack_held(list, count, amounts)
+  held_parts[1] = struct.pack('<BH', 104, count)
+  held_parts[2] = amounts
+  for i = 1, count do held_parts[i + 2] = list[i].shape end
+  return table.concat(held_parts, '', 1, count + 2)
 end
 
 local function claims_of_held(asked)
-  if string.byte(asked) ~= 104 then return claims_of_list(cjson.decode(asked)[3]) end
-  local count, from = struct.unpack('<H', asked, 2)
+  if string.byte(asked) ~= 104 then return claims_of_json(cjson.decode(asked)[3]) end
+  local list, count, from = {}, struct.unpack('<H', asked, 2)
   local amounts = {struct.unpack('<' .. string.rep('d', count), asked, from)}
   from = from + 8 * count
-  local claims = {}
   for i = 1, count do
     local size = struct.unpack('<H', asked, from)
-    claims[i] = claim_of_shape(string.sub(asked, from, from + size - 1))
+    list[i] = claim_of_shape(string.sub(asked, from, from + size - 1))
     from = from + size
   end
-  amounts[count + 1] = nil
-  return claims, amounts
+  for i = 1, count do list[count + i] = amounts[i] end
+  return list, count
 end
 
 -- The same as JSON can tell it.
@@ -68,9 +69,9 @@ end
 
 local function unpack_counter(packed)
   local counter
-  if string.sub(packed, 1, 1) == MARK and #packed >= COUNTER_SIZE then
-    local used, reserved, at, rest, expires, limit, units, seconds, from =
-      struct.unpack(COUNTER, packed, 2)
+  if string.byte(packed) == MARK and #packed >= COUNTER_SIZE then
+    local _, used, reserved, at, rest, expires, limit, units, seconds, from =
+      struct.unpack(COUNTER, packed)
     counter = {
       used = used, reserved = reserved, at = at, rest = rest, expires = expires, limit = limit,
       units = units, seconds = seconds, rolling = 0, plain = used < SAFE and reserved < SAFE,
@@ -111,8 +112,8 @@ end
 
 local function pack_counter(counter)
   if is_small(counter) then
-    local packed = MARK .. struct.pack(
-      COUNTER, counter.used, counter.reserved, counter.at, counter.rest, counter.expires,
+    local packed = struct.pack(
+      COUNTER, MARK, counter.used, counter.reserved, counter.at, counter.rest, counter.expires,
       counter.limit, counter.units, counter.seconds)
     if not counter.slots then return packed end
     local parts = {packed, struct.pack('<d', counter.rolling)}

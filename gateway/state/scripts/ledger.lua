@@ -201,13 +201,6 @@ local function misfit(counter, claim, amount, index, now)
   return '[' .. index .. ',"rate","' .. text(wait) .. '"]'
 end
 
--- Whether a plain claim fits into its plain counter.
-local function fits(counter, claim, amount)
-  if claim.units == 0 then return counter.used + amount + counter.reserved <= claim.room end
-  -- What is beyond doubles on the right side is certainly more than what is on the left.
-  return counter.used <= (claim.room - amount) * MICRO
-end
-
 local function is_safe(value)
   return type(value) == 'number' and value < SAFE
 end
@@ -257,52 +250,66 @@ local function full_at(counter, now)
   return add(add(time_to_gain(counter, counter.used), now), 1)
 end
 
+-- The claims of a call are a list: `count` claims, then what each takes, then (in a settlement) what
+-- each has used. It is what a packed call is read into, so that no other table has to be made.
+
 -- Take all, or nothing where one that is enforced does not fit: the first such, and the shadow
--- claims that would not have fitted, as JSON.
-local function admit(book, claims, amounts, count, now)
-  local taken, would, refusal = {}, {}, nil
+-- claims that would not have fitted (nil where none), as JSON.
+local function admit(book, list, count, now)
+  local refusal, refused_ones, would
   for i = 1, count do
-    local claim, amount = claims[i], amounts[i]
-    local counter = claim.counter
-    if not is_ready(counter, claim, now) then counter = ready(book, claim, now) end
-    local plain = claim.plain and counter.plain and amount <= claim.most
-    local refused
-    if not plain or not fits(counter, claim, amount) then
-      refused = misfit(counter, claim, amount, i - 1, now)
+    local claim, amount = list[i], list[count + i]
+    local counter, units = claim.counter, claim.units
+    -- As `is_ready` says; nearly always it is so, and a call costs as much as all of this.
+    if not (counter and counter.claim == claim and counter.plain
+      and (counter.expires == 0 or counter.expires > now or counter.reserved > 0)) then
+      counter = ready(book, claim, now)
     end
+    local plain = claim.plain and counter.plain and amount <= claim.most
+    local after  -- what is taken then, where that fits
+    if plain then
+      if units == 0 then
+        after = counter.reserved + amount
+        if counter.used + after > claim.room then after = nil end
+      -- What is beyond doubles on the right side is certainly more than what is on the left.
+      elseif counter.used <= (claim.room - amount) * MICRO then
+        after = counter.used + amount * MICRO
+      end
+    end
+    local refused = not after and misfit(counter, claim, amount, i - 1, now)
     if refused and not claim.shadow then
-      refusal = refusal or refused
+      refusal, refused_ones = refusal or refused, refused_ones or {}
+      refused_ones[i] = true
     else
-      if refused then would[#would + 1] = refused end
-      taken[#taken + 1] = i
-      if not plain then
+      if refused then
+        would = would or {}
+        would[#would + 1] = refused
+      end
+      if not after then
         take(counter, claim, amount)
-      elseif claim.units == 0 then
-        local reserved = counter.reserved + amount
-        counter.reserved, counter.plain = reserved, reserved < SAFE
+      elseif units == 0 then
+        counter.reserved, counter.plain = after, after < SAFE
       else
-        local used = counter.used + amount * MICRO
-        counter.used, counter.plain = used, used < SAFE
+        counter.used, counter.plain = after, after < SAFE
       end
     end
   end
-  for _, i in ipairs(taken) do
-    local claim = claims[i]
-    if refusal then
-      untake(claim.counter, claim, amounts[i])
-    else
-      remember(book, claim.counter, claim)
+  if refusal then
+    for i = 1, count do
+      if not refused_ones[i] then untake(list[i].counter, list[i], list[count + i]) end
     end
+  else
+    for i = 1, count do remember(book, list[i].counter, list[i]) end
   end
   return refusal, would
 end
 
 -- Take what was admitted once and was lost since, whatever the limits say now.
-local function retake(book, claims, amounts, now)
-  for i = 1, #claims do
-    local counter = ready(book, claims[i], now)
-    take(counter, claims[i], amounts[i])
-    remember(book, counter, claims[i])
+local function retake(book, list, count, now)
+  for i = 1, count do
+    local counter = ready(book, list[i], now)
+    take(counter, list[i], list[count + i])
+    remember(book, counter, list[i])
   end
 end
 
@@ -320,35 +327,34 @@ local function settle_exactly(counter, claim, taken, amount, now)
   counter.plain = is_safe(counter.used) and is_safe(counter.reserved)
 end
 
--- Whether settling changes anything: not a bucket that keeps what it took.
-local function changes(claim, was, amount)
-  return claim.units == 0 or type(amount) ~= 'number' or amount ~= was
-end
-
--- Put `amounts` in the place of what the claims took, all of which changes something.
-local function settle(book, claims, taken, amounts, count, now)
+-- Put what was used in the place of what the claims took, but of buckets that keep what they took:
+-- those change nothing, and are not looked at.
+local function settle(book, list, count, now)
   for i = 1, count do
-    local claim, was, amount = claims[i], taken[i], amounts[i]
-    local counter = claim.counter
-    if not is_ready(counter, claim, now) then counter = ready(book, claim, now) end
-    if not (claim.plain and counter.plain and was <= claim.most and type(amount) == 'number'
-      and amount <= claim.most) then
-      settle_exactly(counter, claim, was, amount, now)
-    elseif claim.units == 0 then
-      local reserved = counter.reserved - was
-      counter.reserved = reserved > 0 and reserved or 0
-      if claim.rolling == 0 then
-        local used = counter.used + amount
-        counter.used, counter.plain = used, used < SAFE
-      end
-    else
-      local used = counter.used + (amount - was) * MICRO
-      if used <= 0 then
-        counter.used, counter.rest = 0, 0
+    local claim, was, amount = list[i], list[count + i], list[2 * count + i]
+    local units = claim.units
+    if units == 0 or amount ~= was then
+      local counter = claim.counter
+      if not is_ready(counter, claim, now) then counter = ready(book, claim, now) end
+      if not (claim.plain and counter.plain and was <= claim.most and type(amount) == 'number'
+        and amount <= claim.most) then
+        settle_exactly(counter, claim, was, amount, now)
+      elseif units == 0 then
+        local reserved = counter.reserved - was
+        counter.reserved = reserved > 0 and reserved or 0
+        if claim.rolling == 0 then
+          local used = counter.used + amount
+          counter.used, counter.plain = used, used < SAFE
+        end
       else
-        counter.used, counter.plain = used, used < SAFE
+        local used = counter.used + (amount - was) * MICRO
+        if used <= 0 then
+          counter.used, counter.rest = 0, 0
+        else
+          counter.used, counter.plain = used, used < SAFE
+        end
       end
+      remember(book, counter, claim)
     end
-    remember(book, counter, claim)
   end
 end
