@@ -18,6 +18,7 @@ from gateway.config.units import CountField, DollarsField, TimesField
 PricedModel = Annotated[str, StringConstraints(pattern=r"^[^*]{1,120}\*?$")]
 """A model's name, or the start of names with a `*` at its end."""
 
+
 class Above(Strict):
     """With more input tokens than this, the whole request costs so much of the usual rates."""
 
