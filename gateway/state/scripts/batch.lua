@@ -362,8 +362,7 @@ answer = framed(answer, packed_answers)
 -- Milliseconds that a key has from now, as text. In steps, so that few texts have to be made.
 local lives = {}
 local function life_until(moment)
-  local left = moment - now
-  local step = math.ceil(left / LIFE_STEP)
+  local step = ceil((moment - now) / LIFE_STEP)
   local life = lives[step]
   if not life then
     life = string.format('%.0f', math.min(LONGEST_LIFE, step * LIFE_STEP / 1000 + SLACK))
@@ -375,13 +374,18 @@ end
 local lasting = {}  -- keys without an end, and what they hold: written together
 local function write_counter(counter)
   local key = prefix .. counter.key
-  if counter.units > 0 then counter.expires = full_at(counter, now) end
   local expires = counter.expires
-  if expires == 0 or sign(counter.reserved) ~= 0 then
+  if counter.units > 0 then
+    expires = full_at(counter, now)
+    counter.expires = expires
+  end
+  if counter.reserved == 0 and type(expires) == 'number' and expires > now then  -- nearly always
+    redis.call('SET', key, pack_counter(counter), 'PX', life_until(expires))
+  elseif expires == 0 or sign(counter.reserved) ~= 0 then
     lasting[#lasting + 1] = key
     lasting[#lasting + 1] = pack_counter(counter)
   elseif more(expires, now) then
-    if type(expires) ~= 'number' then expires = tonumber(text(least(FAR, expires))) end
+    expires = tonumber(text(least(FAR, expires)))
     redis.call('SET', key, pack_counter(counter), 'PX', life_until(expires))
   else
     redis.call('DEL', key)

@@ -101,6 +101,7 @@ local function unpack_counter(packed)
 end
 
 local function is_small(counter)
+  if counter.plain and not counter.slots then return type(counter.expires) == 'number' end
   local small = type(counter.used) == 'number' and type(counter.reserved) == 'number'
     and type(counter.expires) == 'number'
   if not small or not counter.slots then return small end
