@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -91,3 +92,18 @@ async def test_output_that_is_no_report_is_not_shown(
     await check.check()
     assert not check.intact
     assert "strange" not in caplog.text
+
+
+async def test_it_checks_again_and_again(
+    check: SelfCheck, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs(monkeypatch, tmp_path, "raise SystemExit(0)")
+    for name in ("FIRST", "EVERY", "REST"):
+        monkeypatch.setattr(self_check, name, 0.0)
+    running = asyncio.create_task(check.run())
+    while check.counts["unchanged"] < 2:
+        assert not running.done()
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
