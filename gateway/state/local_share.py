@@ -78,6 +78,8 @@ class LocalShare:
             self._leases += 1
             lease = f"~{self._leases:x}"  # no store's lease begins like that
             self.held[lease] = Held(local, tuple(claims))
+        else:
+            self._drop_empty(local)
         return Admission(
             lease, decision.levels, 0, decision.refusal, decision.would_refuse, local=True
         )
@@ -129,6 +131,13 @@ class LocalShare:
             counter.used = max(0, counter.used - amount)
             if not counter.used and not counter.reserved:
                 del self._counters[claim.key], self._asked[claim.key]
+
+    def _drop_empty(self, claims: Sequence[Claim]) -> None:
+        """What a refused call looked at and found empty is not owed."""
+        for key in {claim.key for claim in claims}:
+            counter = self._counters[key]
+            if not (counter.used or counter.reserved):
+                del self._counters[key], self._asked[key]
 
     def _make_room(self, more: int, now: int) -> None:
         if len(self._counters) + more <= self._most_keys:

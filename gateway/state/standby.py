@@ -179,8 +179,8 @@ class StandbyStore:
             self._back.clear()
         else:
             self._back.set()
-            if self._owes:  # from this very moment on calls wait for it
-                self._not_paying.clear()
+            if self._payer is not None and not self._payer.done():
+                self._not_paying.clear()  # from this very moment on calls wait for it
 
     def _pay_later(self) -> None:
         if self._payer is None or self._payer.done():

@@ -282,6 +282,18 @@ async def test_but_not_for_ever(
     assert (await store.admit([budget(1)])).refusal is None
 
 
+async def test_nobody_waits_for_what_was_refused_here(
+    store: StandbyStore, inner: Fickle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT", 60.0)
+    inner.go()
+    assert (await without(store, budget(50), share=TENTH)).refusal is not None
+    inner.come()
+    async with asyncio.timeout(10):
+        assert (await store.admit([budget(1)])).refusal is None
+    assert store.pending == 0
+
+
 async def test_a_store_that_is_back_without_a_word_is_tried(
     store: StandbyStore, inner: Fickle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
