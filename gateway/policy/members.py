@@ -46,15 +46,17 @@ class Members:
 
     def claim(self) -> None:
         """Sum up what all members claim, into the batch's exchange. What costs nothing (the upload
-        of a file of requests) is one request, however many it holds."""
+        of a file of requests) is one request, however many it holds, and a batch has one place."""
         sums: dict[tuple[Any, str], Claim] = {}
         for member in self.exchanges:
             for rule, claim in zip(member.claim_rules, member.claims, strict=True):
                 known = sums.get((rule, claim.key))
-                if known is not None and not call_of(self._whole).billable:
-                    continue
                 if known is not None:
-                    claim = replace(known, amount=min(known.amount + claim.amount, LARGEST))
+                    if claim.lent or not call_of(self._whole).billable:
+                        continue
+                    amount = min(known.amount + claim.amount, LARGEST)
+                    limit = min(known.limit, claim.limit)  # a member may take less of a budget
+                    claim = replace(known, amount=amount, limit=limit)
                 sums[rule, claim.key] = claim
         self._whole.claims.extend(sums.values())
         self._whole.claim_rules.extend(rule for rule, _ in sums)

@@ -14,6 +14,7 @@ from gateway.exchange import Exchange, Target
 from gateway.message import Headers, Request
 from gateway.policy import limits
 from gateway.state.memory import MemoryStore
+from gateway.state.store import NANO
 from gateway.testing import make_exchange
 from gateway.verdict import Action, Reason, Verdict
 from tests.policy.test_cases import compiled
@@ -122,6 +123,20 @@ def test_a_batch_that_does_not_fit_is_refused_and_nothing_stays_reserved() -> No
 
 def test_each_request_of_a_batch_counts_as_a_request() -> None:
     assert claimed([REQUESTS], *[params()] * 7) == [7]
+
+
+def test_a_batch_is_one_running_call_and_has_one_place() -> None:
+    rule = {"kind": "rate_limit", "per": "tenant", "concurrency": 2}
+    assert claimed([rule], *[params()] * 7) == [1]
+
+
+def test_a_request_for_the_cheaper_model_opens_what_is_kept_back_to_no_other() -> None:
+    cheap, dear = params(model="claude-haiku-4-5"), params()
+    rule = {**DOLLARS, "on_exhausted": "downgrade", "downgrade_to": "claude-haiku-4-5"}
+    for requests in ([cheap, dear], [dear, cheap]):
+        exchange = batch(*requests)
+        assert ask([{**rule, "keep_back": "50%"}], exchange) is None
+        assert [claim.limit for claim in exchange.claims] == [50 * NANO]
 
 
 def test_an_upload_is_one_request_however_many_it_holds() -> None:
