@@ -100,6 +100,7 @@ class Pipeline:
             await limits.release(exchange, store)
             return stopped
         self._ask_usage(exchange)
+        exchange.memo.clear()  # what is taken while it streams is for the call as it is sent
         return None
 
     def _again(self, exchange: Exchange) -> Verdict | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.base import Usage
+from gateway.dialects.registry import DIALECTS
 from gateway.exchange import Exchange
+from gateway.message import Headers, Request
 from gateway.policy import limits
 from gateway.policy.budget_options import BudgetOptions
 from gateway.policy.kinds.budget import BudgetRule
@@ -21,6 +24,7 @@ from gateway.state.store import Admission, Claim, StoreError
 from gateway.testing import make_call, make_exchange, make_workshop
 from gateway.verdict import Mode, Reason, RuleRef
 from tests.policy.fakes import DictCache
+from tests.policy.test_cases import compiled
 
 NOW = 1_795_240_000.0
 STEP = 300
@@ -177,6 +181,25 @@ async def test_in_shadow_nothing_is_cut() -> None:
     meter = stream.meter(exchange)
     assert await meter.extend(stream.store, 1000 * BYTES_HELD, None) is None
     assert exchange.stopped is None
+
+
+async def test_a_step_costs_the_same_where_the_request_was_made_longer_by_a_rule() -> None:
+    """Removed addresses leave a longer text, by more than a step of output costs."""
+    text = " ".join(f"a{number}@b.co" for number in range(900))
+    asked = {"model": "gpt-4o", "stream": True, "max_tokens": 4000}
+    body = orjson.dumps({**asked, "messages": [{"role": "user", "content": text}]})
+    path = "/v1/chat/completions"
+    call = DIALECTS["openai_chat"].decode(Request("POST", path, Headers()), body)
+    exchange = make_exchange(call, now=NOW)
+    budget = {"kind": "budget", "per": "tenant", "limit": "$100", "reserve_output": 256}
+    pii = {"kind": "pii", "entities": ["EMAIL_ADDRESS"], "action": "redact"}
+    store = Watched()
+    assert await compiled([budget, pii]).on_request(exchange, store) is None
+    assert len(call.encode()) > len(body) + 1024
+    meter = meter_of(exchange)
+    assert meter is not None
+    assert await meter.extend(store, 256 * BYTES_HELD, None) is None
+    assert [more.claims[0].amount for more in exchange.extensions] == [256 * 10_000]  # $10 / 1M
 
 
 async def test_reasoning_that_does_not_show_is_reserved_in_full() -> None:

@@ -284,6 +284,7 @@ class BudgetRule(Rule):
         call = call_of(exchange)
         if not call.conclude(exhausted.NOTE):
             return None
+        exchange.memo.clear()
         most = self._most_output(exchange)
         tokens = exhausted.affordable(lambda output: self._most(exchange, output), left, most)
         if tokens < exhausted.FEWEST:
