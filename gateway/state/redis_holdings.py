@@ -65,7 +65,8 @@ class Holdings:
             case "s" if answer is None:
                 yield from self._lost(call.lease, call.amounts, sent)
             case "s" if len(answer) != 1:  # not where the amounts were too many or too few
-                self._end(call.lease, call.amounts if answer else None, batch, sent)
+                amounts = call.amounts if answer else self._in_full(call.lease)
+                self._end(call.lease, amounts, batch, sent)
             case "u":
                 count = len(answer[1]) if answer else 0
                 self._end(call.lease, (0,) * count if answer else None, batch, sent)
@@ -105,6 +106,11 @@ class Holdings:
         if len(self._held) >= MOST_HELD:
             del self._held[next(iter(self._held))]
         self._held[lease] = held
+
+    def _in_full(self, lease: str) -> tuple[int, ...] | None:
+        """What a lease was charged that had run out before it was settled."""
+        held = self._held.get(lease)
+        return tuple(ledger.amounts_of(held.admission.claims)) if held is not None else None
 
     def _end(self, lease: str, amounts: tuple[int, ...] | None, batch: int, now: float) -> None:
         """It was settled, or (None) had run out before."""

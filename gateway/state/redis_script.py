@@ -93,17 +93,17 @@ def settle(lease: str, amounts: Sequence[int], admission: Call | None = None) ->
     return Call("s", text, lease, claims, told)
 
 
-def arguments_of(calls: Sequence[Call]) -> list[bytes | int]:
-    """The shapes of a batch, counted, and then its calls."""
+def arguments_of(calls: Sequence[Call]) -> list[bytes]:
+    """The shapes of a batch in one, and then its calls: each argument costs both sides something."""
     places: dict[bytes, int] = {}
-    texts: list[bytes | int] = []
+    texts: list[bytes] = []
     for call in calls:
         if call.shapes is None:
             texts.append(call.text)
             continue
         each = [places.setdefault(shape, len(places)) for shape in call.shapes]
         texts.append(call.text + _places(len(each)).pack(*each) + call.numbers)
-    return [len(places), *places, *texts]
+    return [b"".join(places), *texts]
 
 
 def undo(lease: str) -> Call:
@@ -292,11 +292,11 @@ def _shape(
 
 def _unpacked(call: Call, numbers: tuple[int, ...]) -> tuple[Any, ...]:
     """The answer to a packed call, as the JSON form would have it."""
-    pairs = zip(numbers[1::2], numbers[2::2], strict=True)
+    used, reserved = numbers[1::2], numbers[2::2]
     if call.kind == "s":
-        return numbers[0], tuple(pairs)
-    levels = [Level(*pair, claim.limit) for pair, claim in zip(pairs, call.claims, strict=True)]
-    return numbers[0], tuple(levels), None, ()
+        return numbers[0], tuple(zip(used, reserved, strict=True))
+    limits = [claim.limit for claim in call.claims]
+    return numbers[0], tuple(map(Level, used, reserved, limits)), None, ()
 
 
 def _settled(call: Call, levels: Sequence[Sequence[int] | None]) -> tuple[Level | None, ...]:

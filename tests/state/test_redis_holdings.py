@@ -155,6 +155,19 @@ async def test_a_lease_that_ran_out_meanwhile_is_charged_in_full(
     assert await store.peek("b") == Level(60, 0, 100)
 
 
+async def test_a_charge_of_what_ran_out_is_made_again_where_its_settlement_came_too_late(
+    store: RedisStore, past: Past, clock: AgeingClock
+) -> None:
+    past.keep()
+    late = await store.admit([budget(60), bucket(4, rate=(1, 3600))])
+    clock.now += 61
+    assert await store.settle(late.lease, [5, 1]) == ()
+    past.keep()
+    past.back()
+    assert await store.peek("b") == Level(60, 0, 100)
+    assert await store.peek("r") == Level(4, 0, 10)
+
+
 async def test_a_server_that_forgets_while_it_is_told_is_told_again(
     store: RedisStore, past: Past
 ) -> None:

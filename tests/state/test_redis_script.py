@@ -88,9 +88,9 @@ def test_a_settlement_names_only_what_it_changes() -> None:
 def test_a_shape_that_many_calls_have_is_sent_once() -> None:
     calls = [redis_script.admit(str(number), CLAIMS) for number in range(9)]
     calls.append(redis_script.settle("0", [1, 1, 1, 1], calls[0]))
-    count, *rest = redis_script.arguments_of([*calls, redis_script.nothing()])
-    assert count == 4
-    assert len(rest) == 4 + 11
+    shapes, *rest = redis_script.arguments_of([*calls, redis_script.nothing()])
+    assert shapes == b"".join(calls[0].shapes or ())
+    assert len(rest) == 11
     assert rest[-1] == b'["n"]'
 
 

@@ -13,7 +13,7 @@
 -- KEYS: done (of this sender), serial, leases (sorted by expiry), held (what a lease holds)
 -- ARGV: prefix of counters, number of the batch, number of this sender's latest batch that the
 --       server must know, microseconds of a lease, 1 to report claims, microseconds of unix time or
---       '' for the server's own, how many shapes of claims follow, those, then one call each. As JSON:
+--       '' for the server's own, the shapes of claims one after the other, then one call each. As JSON:
 --       ["a", lease, claims] ["s", lease, amounts] ["u", lease] ["r", leases] ["p", key] ["t"] ["n"]
 --       ["b", lease, claims, microseconds left, amounts or null]
 --       Packed: 'a' or 's', how long the lease's name is, that, for each claim the place of its
@@ -90,8 +90,14 @@ end
 
 -- --- the shapes that came with it, and their counters, read at once ---
 
-local shapes, first_call = {}, 8 + tonumber(ARGV[7])
-for i = 8, first_call - 1 do shapes[i - 7] = claim_of_shape(ARGV[i]) end
+local shapes, first_call = {}, 8
+do
+  local bytes, at, count = ARGV[7], 1, 0
+  while at <= #bytes do
+    count = count + 1
+    shapes[count], at = claim_of_shape(bytes, at)
+  end
+end
 for first = 1, #shapes, AT_ONCE do
   local keys, final = {}, math.min(first + AT_ONCE - 1, #shapes)
   for i = first, final do keys[#keys + 1] = prefix .. shapes[i].key end

@@ -9,17 +9,20 @@
 -- seconds, expires, rolling, key. See `ledger.lua` for what they mean.
 local SHAPE = '<HBI8dddd'
 local SHAPE_HEAD = 43
-local LIMIT_FROM, LIMIT_TO = 4, 11
+local LIMIT_FROM, LIMIT_TO = 3, 10  -- in a shape, from 0
+local sub_text = string.sub
 local COUNTER = '<Bdddddc8dd'
 local COUNTER_SIZE = 65
 local MARK = 66
 local WORDS = '^' .. string.rep('(%d+) ', 8) .. '(%d+)(.*)$'
 
-local function claim_of_shape(shape)
-  local _, shadow, room, units, seconds, expires, rolling = struct.unpack(SHAPE, shape)
+-- The claim whose shape begins there, and where the next one does.
+local function claim_of_shape(bytes, at)
+  local size, shadow, room, units, seconds, expires, rolling = struct.unpack(SHAPE, bytes, at)
+  local following = at + size
   return new_claim(
-    string.sub(shape, SHAPE_HEAD + 1), string.sub(shape, LIMIT_FROM, LIMIT_TO), room, units, seconds,
-    expires, shadow == 1, rolling, shape)
+    sub_text(bytes, at + SHAPE_HEAD, following - 1), sub_text(bytes, at + LIMIT_FROM, at + LIMIT_TO),
+    room, units, seconds, expires, shadow == 1, rolling, sub_text(bytes, at, following - 1)), following
 end
 
 -- Claims as JSON has them, {key, amount, limit, units, seconds, expires, shadow, rolling} each: the
@@ -51,11 +54,7 @@ local function claims_of_held(asked)
   local list, count, from = {}, struct.unpack('<H', asked, 2)
   local amounts = {struct.unpack('<' .. string.rep('d', count), asked, from)}
   from = from + 8 * count
-  for i = 1, count do
-    local size = struct.unpack('<H', asked, from)
-    list[i] = claim_of_shape(string.sub(asked, from, from + size - 1))
-    from = from + size
-  end
+  for i = 1, count do list[i], from = claim_of_shape(asked, from) end
   for i = 1, count do list[count + i] = amounts[i] end
   return list, count
 end
