@@ -1,8 +1,8 @@
 """What a call costs, worked out once for all rules that count it.
 
 What is remembered is named by what may still change: a budget may send the call to another model,
-or shorten its answer. Who changes the call otherwise clears `Exchange.memo`, and so does the pipeline
-once all rules have had their say.
+or shorten its answer. Who changes the call otherwise clears `Exchange.memo`; so does the pipeline
+when all rules have had their say.
 """
 
 from __future__ import annotations

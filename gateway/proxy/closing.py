@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from gateway.dialects.base import Call, Usage
 from gateway.errors import OwnError
@@ -120,9 +120,7 @@ class Closer:
         exchange.status = exchange.status or 499
         if exchange.sent:  # the time until now was upstream's, not that of settling
             exchange.mark("answer" if exchange.upstream_status else "upstream")
-        task = asyncio.get_running_loop().create_task(self.close(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._apart(self.close(exchange))
 
     async def close(self, exchange: Exchange) -> None:
         """Settle, record, count. Never raises for a store or a log that is away."""
@@ -134,7 +132,11 @@ class Closer:
         try:
             self._charge(exchange)
             if exchange.claims and not exchange.settled:
-                await self._settle(exchange)
+                settling = self._settle(exchange)
+                if exchange.extensions:  # whoever is cancelled, none of several leases is left
+                    await asyncio.shield(self._apart(settling))
+                else:  # a store carries out what it was asked
+                    await settling
                 exchange.mark("settle")
         finally:
             self._record(exchange)
@@ -179,6 +181,13 @@ class Closer:
                 )
                 return
             exchange.cost = prices.cost_of(call, target.provider, exchange.model_served, usage)
+
+    def _apart(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do it in a task of its own, which `idle` waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _settle(self, exchange: Exchange) -> None:
         """Put what was used in the place of what was reserved."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import orjson
 import pytest
@@ -12,12 +14,14 @@ import pytest
 from gateway.dialects.base import Call, Usage
 from gateway.errors import OwnError
 from gateway.exchange import Exchange, Extension
-from gateway.proxy.closing import leases, used
+from gateway.policy.meter import BYTES_HELD
+from gateway.proxy.closing import Closer, leases, used
 from gateway.state.store import Admission, Level, StoreError
 from gateway.testing import answers, make_call, make_exchange
 from gateway.testing.answers import Say
 from gateway.verdict import Reason
 from gateway.worker import Parts
+from tests.policy.test_meter import STEP, Stream, Watched
 from tests.proxy.conftest import JSON, Bench, Start, chat, said
 from tests.proxy.wire import SSE_HEAD, Connection, Script, answer, chunk, stream
 
@@ -396,6 +400,32 @@ def test_what_an_earlier_answer_used_is_not_counted_again() -> None:
 def test_a_provider_that_was_too_slow_may_have_been_at_work() -> None:
     found = used(_sent(upstream_status=0, reason=Reason.UPSTREAM_TIMEOUT))
     assert found == Usage(input=100, output=0, estimated=True)
+
+
+async def test_who_is_cancelled_while_it_is_settled_leaves_no_lease_behind() -> None:
+    class Slow(Watched):
+        async def settle(self, lease: str, amounts: Sequence[int]) -> tuple[Level | None, ...]:
+            levels = await super().settle(lease, amounts)
+            settling.set()
+            await asyncio.sleep(0)
+            return levels
+
+    settling = asyncio.Event()
+    stream = Stream(5000, reserve_output=STEP)
+    store = stream.store = Slow()
+    exchange = await stream.begin()
+    assert await stream.meter(exchange).extend(store, 800 * BYTES_HELD, None) is None
+    assert len(exchange.extensions) > 1
+    exchange.usage = Usage(output=10)
+    anything: Any = Mock()
+    exchange.snapshot, sessions = anything, Mock(leave=AsyncMock())
+    closer = Closer(store, anything, sessions, anything, anything)
+    closing = asyncio.create_task(closer.close(exchange))
+    await settling.wait()
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    await closer.idle()
+    assert await stream.level(exchange) == (10, 0)
 
 
 def test_leases_are_those_of_running_calls_that_are_not_settled() -> None:
