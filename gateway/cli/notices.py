@@ -104,9 +104,7 @@ async def _resend(letters: DeadLetters, webhooks: dict[str, Webhook]) -> int:
             failed.append(Letter(letter.webhook, str(error), letter.notice))
             print(f"{letter.webhook}: {error}", file=sys.stderr)
     await client.close()
-    for letter in failed:
-        letters.keep(letter)
-    letters.taken()
+    letters.taken([letter for letter in failed if not letters.keep(letter)])
     print(f"{len(taken) - len(failed)} sent, {len(failed)} kept")
     return int(bool(failed))
 

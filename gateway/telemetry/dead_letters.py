@@ -9,7 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class DeadLetters:
 
     def keep(self, letter: Letter) -> bool:
         """Add a letter; False where the file is full. Raises OSError."""
-        line = orjson.dumps(asdict(letter)) + b"\n"
+        line = _line(letter)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         handle = os.open(self.path, flags, 0o600)
         try:
@@ -52,7 +52,7 @@ class DeadLetters:
 
     def read(self) -> list[Letter]:
         """All letters; lines that are none are left out. Raises OSError."""
-        return _letters(self.path)
+        return _letters(self._aside) + _letters(self.path)
 
     def take(self) -> list[Letter]:
         """All letters, which from now on are the caller's: what it cannot send it must `keep`.
@@ -68,13 +68,25 @@ class DeadLetters:
                 return []
         return _letters(aside)
 
-    def taken(self) -> None:
-        """Forget what `take` gave."""
-        self._aside.unlink(missing_ok=True)
+    def taken(self, left: Sequence[Letter] = ()) -> None:
+        """Forget what `take` gave, but for `left`: the next `take` gives those again. Raises
+        OSError."""
+        if not left:
+            self._aside.unlink(missing_ok=True)
+            return
+        fresh = self._aside.with_suffix(".left")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "wb") as file:
+            file.writelines(map(_line, left))
+        fresh.replace(self._aside)
 
     @property
     def _aside(self) -> Path:
         return self.path.with_suffix(".sending")
+
+
+def _line(letter: Letter) -> bytes:
+    return orjson.dumps(asdict(letter)) + b"\n"
 
 
 def _letters(path: Path) -> list[Letter]:

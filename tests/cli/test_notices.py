@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.main import main
+from gateway.telemetry import dead_letters
 from gateway.telemetry.dead_letters import DeadLetters, Letter
 from gateway.telemetry.notice_formats import Notice
 
@@ -130,6 +131,16 @@ def test_what_is_resent_is_gone_and_what_fails_stays(
     receiver.status = 200
     assert run("resend", "--webhook", "team") == 1
     assert "1 sent, 1 kept" in capsys.readouterr().out
+
+
+def test_what_fails_and_finds_the_file_full_is_not_lost(
+    run: Run, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = keep(tmp_path, "ops", "team")
+    monkeypatch.setattr(dead_letters, "LARGEST", 10)
+    receiver.status = 500
+    assert run("resend") == 1
+    assert [letter.webhook for letter in letters.read()] == ["ops", "team"]
 
 
 @pytest.mark.parametrize("options", [["--webhook", "nobody"], ["--policies", "/nowhere.yaml"]])

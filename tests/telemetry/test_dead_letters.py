@@ -37,9 +37,20 @@ def test_taken_letters_are_given_again_until_they_are_done_with(tmp_path: Path) 
     letters.keep(letter(1))
     assert letters.take() == [letter(1)]
     letters.keep(letter(2))  # the gateway goes on meanwhile
+    assert letters.read() == [letter(1), letter(2)]
     assert DeadLetters(tmp_path).take() == [letter(1)]
     letters.taken()
     assert letters.take() == [letter(2)]
+
+
+def test_what_finds_no_room_when_it_is_put_back_is_given_again(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path)
+    for number in range(3):
+        letters.keep(letter(number))
+    given = letters.take()
+    letters.taken(given[1:])
+    assert letters.take() == [letter(1), letter(2)]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
 def test_half_a_line_hides_no_other(tmp_path: Path) -> None:
