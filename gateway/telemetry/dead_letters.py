@@ -76,7 +76,7 @@ class DeadLetters:
             return
         fresh = self._aside.with_suffix(".left")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(handle, "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.writelines(map(_line, left))
         fresh.replace(self._aside)
 
