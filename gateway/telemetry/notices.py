@@ -38,6 +38,9 @@ MOST_KNOWN = 4096
 MOST_ASKING = 256
 """Notices that wait for the store's word on whether somebody else has told of it."""
 
+STORE_PAUSE = 60.0
+"""Seconds in which it is told once that the store is away, however often it comes and goes."""
+
 
 class Notifier:
     """Makes the notices of one worker.
@@ -62,6 +65,9 @@ class Notifier:
         self._where = f"{socket.gethostname()}, worker {worker}"
         self._known: OrderedDict[str, float] = OrderedDict()
         self._asking: set[asyncio.Task[None]] = set()
+        self._store_away = False  # as it was told
+        self._store_next = 0.0  # from when on it may be told again
+        self._later: asyncio.TimerHandle | None = None
         store.watch(self._store_changed)
 
     def exchange(self, exchange: Exchange) -> None:
@@ -76,6 +82,8 @@ class Notifier:
 
     async def close(self, limit: float) -> None:
         """Deliver what is known by now."""
+        if self._later is not None:
+            self._later.cancel()
         if self._asking:
             await asyncio.wait(self._asking, timeout=limit / 2)
         await self._delivery.close(limit)
@@ -118,7 +126,20 @@ class Notifier:
                 self._delivery.put(webhook, notice)
 
     def _store_changed(self, away: bool) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        wait = self._store_next - time.monotonic()
+        if away and wait > 0:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(wait, self._tell_of_store, True)
+        elif away != self._store_away:
+            self._tell_of_store(away)
+
+    def _tell_of_store(self, away: bool) -> None:
+        self._store_away = away
         if away:
+            self._store_next = time.monotonic() + STORE_PAUSE
             text = f"The state store does not answer ({self._where}). Rules follow their on_error."
         else:
             text = f"The state store answers again ({self._where})."

@@ -12,6 +12,7 @@ from gateway.config.notices import Notices, Webhook
 from gateway.exchange import Exchange, Identity
 from gateway.state.memory import MemoryStore
 from gateway.state.store import Admission, Cause, Claim, Level, Refusal, StoreError
+from gateway.telemetry import notices
 from gateway.telemetry.notice_formats import Notice
 from gateway.telemetry.notices import EVENTS, Notifier
 from gateway.testing import make_exchange
@@ -156,6 +157,21 @@ def test_a_store_that_goes_and_comes_back_is_told_of() -> None:
     gateway.store.told(False)
     assert gateway.taken.events == ["store_away", "store_back"]
     assert "worker 0" in gateway.taken.sent[0][1].text
+
+
+async def test_a_store_that_comes_and_goes_is_told_of_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notices, "STORE_PAUSE", 0.05)
+    gateway = Gateway()
+    for away in [True, False] * 50 + [True]:
+        gateway.store.told(away)
+    assert gateway.taken.events == ["store_away", "store_back"]
+    async with asyncio.timeout(10):
+        while len(gateway.taken.events) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    gateway.store.told(False)
+    assert gateway.taken.events == ["store_away", "store_back"] * 2
 
 
 def test_a_notice_names_rule_and_call_and_never_the_user() -> None:
