@@ -94,7 +94,7 @@ def settle(lease: str, amounts: Sequence[int], admission: Call | None = None) ->
 
 
 def arguments_of(calls: Sequence[Call]) -> list[bytes]:
-    """The shapes of a batch in one, and then its calls: each argument costs both sides something."""
+    """The shapes of a batch as one argument, for each costs both sides; and then its calls."""
     places: dict[bytes, int] = {}
     texts: list[bytes] = []
     for call in calls:
