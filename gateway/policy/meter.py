@@ -45,6 +45,7 @@ class Meter:
         self._most = max(each.most for each in held.values())
         self._step = min(each.step for each in held.values())
         self._refused = False
+        self._said: set[Rule] = set()
         self.held = min(self._each.values())
         self._look()
 
@@ -88,6 +89,8 @@ class Meter:
             away.note(exchange, rules)
             admission = instead
         if admission.refusal is None:
+            if admission.would_refuse and not admission.local:
+                self._would_cut(wanted, admission)
             exchange.extensions.append(Extension(admission, wanted))
             self._each.update(dict.fromkeys(wanted, target))
             self.held, self._refused = target, False
@@ -114,6 +117,16 @@ class Meter:
             verdict = self._rule(at).on_cut(self._exchange, wanted[at], refusal)
         self._exchange.decide(verdict)
         return verdict
+
+    def _would_cut(self, wanted: dict[int, Claim], admission: Admission) -> None:
+        """What each rule in shadow mode says once of an answer that goes on."""
+        places = list(wanted)
+        for refusal in admission.would_refuse:
+            at = places[refusal.index]
+            rule = self._rule(at)
+            if rule not in self._said:
+                self._said.add(rule)
+                self._exchange.decide(rule.on_cut(self._exchange, wanted[at], refusal))
 
     def _store_failed(self) -> Verdict | None:
         """Whether the stream may go on is for each rule's `on_error`; it is not asked again."""

@@ -175,12 +175,15 @@ async def test_a_store_that_is_away_follows_on_error(on_error: str) -> None:
     assert not meter.due(10**9, Usage(output=10**9))  # nor is it asked again and again
 
 
-async def test_in_shadow_nothing_is_cut() -> None:
+async def test_in_shadow_nothing_is_cut_and_that_it_would_be_is_said_once() -> None:
     stream = Stream(STEP, reserve_output=STEP, mode=Mode.SHADOW)
     exchange = await stream.begin()
     meter = stream.meter(exchange)
     assert await meter.extend(stream.store, 1000 * BYTES_HELD, None) is None
+    assert len(exchange.extensions) > 1
     assert exchange.stopped is None
+    (verdict,) = exchange.verdicts
+    assert (verdict.reason, verdict.shadow) == (Reason.BUDGET_EXCEEDED, True)
 
 
 async def test_a_step_costs_the_same_where_the_request_was_made_longer_by_a_rule() -> None:
