@@ -96,7 +96,7 @@ def _certificates(pem: bytes, part: str) -> list[x509.Certificate]:
 def _trust(context: ssl.SSLContext, ca: bytes) -> None:
     _certificates(ca, "ca")
     try:
-        context.load_verify_locations(cadata=ca.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
     except ssl.SSLError as error:
         raise TlsError("ca", _words(error)) from None
 

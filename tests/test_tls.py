@@ -40,6 +40,13 @@ def test_a_server_is_trusted_by_who_trusts_its_authority() -> None:
         shake(server, client_context())
 
 
+def test_a_bundle_of_authorities_may_name_them_in_any_script() -> None:
+    """Bundles have comments between their certificates, names of authorities in UTF-8 among them."""
+    server = server_context(Pems(cert=GATEWAY.cert, key=GATEWAY.key))
+    named = "# Főtanúsítvány\n".encode() + OURS.pem
+    shake(server, client_context(Pems(ca=named)))
+
+
 def test_a_caller_must_show_a_certificate_of_the_right_authority() -> None:
     clients, others = Authority("clients"), Authority("others")
     server = server_context(Pems(ca=clients.pem, cert=GATEWAY.cert, key=GATEWAY.key))
