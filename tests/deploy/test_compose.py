@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.config.keys import LENGTH, load_master_key
 from gateway.config.settings import FLAGS
 from tests.structure.house import ROOT
 
@@ -47,9 +48,7 @@ def test_images_have_a_version_and_ports_are_this_machines(service: str) -> None
 
 
 def test_variables_of_the_file_are_those_of_env_example() -> None:
-    wanted = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT)) | {
-        secret["environment"] for secret in COMPOSE["secrets"].values()
-    }
+    wanted = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT))
     assert set(re.findall(r"^(\w+)=", ENV_EXAMPLE, re.MULTILINE)) == wanted
 
 
@@ -68,9 +67,22 @@ def test_the_gateway_has_no_right_that_it_does_not_need() -> None:
     assert gateway["read_only"] is True
     assert gateway["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in gateway["security_opt"]
-    (secret,) = gateway["secrets"]
-    dockerfile = (ROOT / "Dockerfile").read_text()
-    assert f"USER {secret['uid']}:{secret['gid']}" in dockerfile
+
+
+def test_the_master_key_is_a_file_that_a_read_only_container_can_be_given(tmp_path: Path) -> None:
+    """Compose refuses a secret from a variable there (docker/compose#12531), and mounts a file with
+    the mode that it has. The steps are those of the docs."""
+    (secret,) = SERVICES["portcullis"]["secrets"]
+    path = COMPOSE["secrets"][secret]["file"].removeprefix("./")
+    docs = (ROOT / "docs" / "docker.md").read_text()
+    steps = [line for line in docs.splitlines() if path in line]
+    assert all(f"#   {step}" in TEXT for step in steps)
+    subprocess.run(["sh", "-ec", "\n".join(steps)], cwd=tmp_path, check=True)
+    key = tmp_path / path
+    assert len(load_master_key(key)) == LENGTH
+    assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o444, 0o700)
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert f"/{Path(path).parent}/" in ignored and "/.env" in ignored
 
 
 def test_redis_is_reached_from_inside_alone_and_forgets_nothing() -> None:
