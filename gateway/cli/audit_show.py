@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.audit.reading import Entry
+from gateway.cli.printable import printable
 
 _RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
@@ -44,7 +45,7 @@ def story(entry: Entry, *, colour: bool = False) -> str:
     lines.append("")
     for label, text in _facts(entry):
         if text:
-            lines.append(f"  {label:<{_LABEL}}{text}")
+            lines.append(f"  {label:<{_LABEL}}{printable(text)}")
     return "\n".join(lines)
 
 
@@ -57,7 +58,7 @@ def row(entry: Entry, *, colour: bool = False) -> str:
     first = next(iter(_acting(record)), None)
     why = f"{first['reason']} ({first['rule']})" if first else str(record.get("reason", ""))
     status = str(record.get("status", "-"))
-    model = str(record.get("model", record.get("path", "")))
+    model = printable(str(record.get("model", record.get("path", ""))))
     return f"{_when(record)[:19]}  {record['id']}  {status:<4}{shown} {model:<24} {why}".rstrip()
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from gateway.audit.chain import RecordType
 from gateway.audit.spending import COLUMNS, DIMENSIONS, NOBODY, Spending, Sums, calls
+from gateway.cli.printable import printable
 from gateway.config.settings import read_settings
 from gateway.config.units import parse_duration
 from gateway.errors import ConfigError
@@ -123,7 +124,7 @@ def _in_order(spending: Spending, by: Sequence[str]) -> Iterator[tuple[tuple[str
 def _table(spending: Spending, by: Sequence[str]) -> None:
     lines = [[*by, *(name.replace("_", " ") for name in _SHOWN)]]
     for values, sums in _in_order(spending, by):
-        lines.append([*(value[:40] for value in values), *_cells(sums)])
+        lines.append([*(printable(value[:40]) for value in values), *_cells(sums)])
     if len(spending.rows) > 1:
         lines.append(["total", *[""] * (len(by) - 1), *_cells(spending.total)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -116,3 +116,10 @@ def test_a_tunnel_names_the_address_that_it_led_to():
     shown.record.pop("upstream_status")
     shown.record.update(dialect="tunnel", upstream="forward_proxy", peer="192.0.2.7")
     assert "forward_proxy (tunnel): connected to 192.0.2.7" in story(shown)
+
+
+def test_names_that_a_caller_or_a_provider_chose_give_no_order_to_the_terminal():
+    exchange = answered()
+    exchange.call.model = exchange.model_served = "gpt\x1b[2J"
+    exchange.tools = [ToolTrace("rm\x1b[2J", "a", None)]
+    assert "\x1b" not in story(entry(exchange)) + row(entry(exchange))

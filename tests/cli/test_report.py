@@ -114,6 +114,12 @@ def test_a_callers_word_is_no_formula_in_a_spreadsheet(report: Report) -> None:
     assert next(iter(csv.DictReader(io.StringIO(out))))["model"].startswith("'=")
 
 
+def test_a_models_name_gives_no_order_to_the_terminal(report: Report) -> None:
+    _, out, _ = report("--by", "model", exchanges=[call("acme", "gpt\x1b[2J\n5", 1, Usage(1))])
+    assert "gpt?[2J?5" in out
+    assert "\x1b" not in out
+
+
 def test_json_is_for_machines(report: Report) -> None:
     _, out, _ = report("--by", "tenant", "--format", "json", exchanges=some(), unfinished=1)
     told = json.loads(out)
