@@ -41,7 +41,7 @@ def test_a_server_is_trusted_by_who_trusts_its_authority() -> None:
 
 
 def test_a_bundle_of_authorities_may_name_them_in_any_script() -> None:
-    """Bundles have comments between their certificates, names of authorities in UTF-8 among them."""
+    """Between the certificates of a bundle stand comments, such as names in UTF-8."""
     server = server_context(Pems(cert=GATEWAY.cert, key=GATEWAY.key))
     named = "# Főtanúsítvány\n".encode() + OURS.pem
     shake(server, client_context(Pems(ca=named)))
