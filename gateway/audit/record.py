@@ -275,6 +275,8 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
     """What was asked of the store and what it said, so that every refusal can be replayed."""
     admission = exchange.admission
     if admission is None:
+        if exchange.tried:  # refused, changed, and then claimed no more
+            payload["limits"] = {"claims": [], "tried": _tried(exchange)}
         return
     claims: list[dict[str, Any]] = []
     for number, claim in enumerate(exchange.claims):
@@ -303,12 +305,16 @@ def _limits(payload: dict[str, Any], exchange: Exchange) -> None:
         claims.append(entry)
     limits = {"claims": claims, **_decision(admission)}
     if exchange.tried:
-        limits["tried"] = [_beside(asked, answer) for asked, answer in exchange.tried]
+        limits["tried"] = _tried(exchange)
     if exchange.extensions:
         limits["extended"] = [
             _beside(more.claims.values(), more.admission) for more in exchange.extensions
         ]
     payload["limits"] = limits
+
+
+def _tried(exchange: Exchange) -> list[dict[str, Any]]:
+    return [_beside(asked, answer) for asked, answer in exchange.tried]
 
 
 def _decision(admission: Admission) -> dict[str, Any]:

@@ -53,6 +53,7 @@ async def admit(
         exchange.admission = admission
         if again is None or not _changed(exchange, admission):
             return await _admitted(exchange, admission, store)
+        exchange.admission = None  # it is of claims that are no more, and among those `tried`
         exchange.claims.clear()
         exchange.claim_rules.clear()
         exchange.memo.clear()

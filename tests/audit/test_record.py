@@ -316,3 +316,13 @@ def test_what_a_local_share_decided_has_its_limit_and_no_serial():
     assert "serial" not in limits
     first = limits["claims"][0]
     assert (first["limit"], first["used"], first["reserved"]) == (100, 7, 2)
+
+
+def test_a_refusal_is_kept_of_a_call_that_was_changed_and_then_claimed_nothing():
+    exchange = full_exchange()
+    refused = Admission("", (Level(9, 0, 10),), 4, Refusal(0, Cause.SPENT, 0.0))
+    exchange.tried = [((Claim("k", 2, 10),), refused)]
+    exchange.admission, exchange.claims, exchange.claim_rules = None, [], []
+    limits = closed(exchange, DIGEST)["limits"]
+    assert limits["claims"] == []
+    assert [each["serial"] for each in limits["tried"]] == [4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from gateway.policy.kinds.budget import BudgetRule
 from gateway.policy.pipeline import Pipeline
 from gateway.policy.rule import Rule
 from gateway.state.memory import MemoryStore
+from gateway.state.store import Admission, Claim, StoreError
 from gateway.testing import PlainCall, make_call, make_exchange, make_workshop
 from gateway.upstream.prices import packaged_prices
 from gateway.verdict import Mode, Reason, RuleRef
@@ -122,6 +124,23 @@ async def test_other_limits_see_the_cheaper_model() -> None:
     exchange = await till.ask(asking())
     mine = by_model.claims(make_exchange(asking("gpt-4o-mini"), now=NOW))
     assert {claim.key for claim in mine} < {claim.key for claim in exchange.claims}
+
+
+async def test_what_was_refused_before_the_change_is_not_taken_for_what_is_held_after_it() -> None:
+    """The store goes away between the two admissions, and nothing is claimed in the end."""
+    till = Till(budget(**CHEAPER))
+    await till.spend(1500)
+
+    async def away(claims: Sequence[Claim]) -> Admission:
+        if exchange.call.model == "gpt-4o-mini":  # type: ignore[union-attr]
+            raise StoreError("away")
+        return await MemoryStore.admit(till.store, claims)
+
+    till.store.admit = away  # type: ignore[method-assign]
+    exchange = make_exchange(asking(), now=NOW)
+    assert await till.pipeline.on_request(exchange, till.store) is not None
+    assert said(exchange) == ["budget_downgraded", "store_unavailable"]
+    assert (exchange.claims, exchange.admission, len(exchange.tried)) == ([], None, 1)
 
 
 async def test_two_budgets_may_both_have_a_way_out() -> None:
