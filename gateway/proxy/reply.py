@@ -94,17 +94,22 @@ def _told(
 def _limits(exchange: Exchange) -> list[RateLimit]:
     """How the buckets of this call stand: for each unit the one with least in it."""
     admission = exchange.admission
-    tightest: dict[str, RateLimit] = {}
-    if admission is not None:
-        held = zip(exchange.claim_rules, exchange.claims, admission.levels, strict=True)
-        for rule, claim, level in held:
-            if claim.refill is None or claim.shadow:
-                continue
-            limit = rule.limit_of(claim, level, exchange.now)
-            known = tightest.get(limit.unit)
-            if known is None or limit.remaining < known.remaining:
-                tightest[limit.unit] = limit
-    return list(tightest.values())
+    tightest: dict[str, tuple[int, int]] = {}  # by unit: what is left, and which claim's it is
+    if admission is None:
+        return []
+    for index, (claim, level) in enumerate(zip(exchange.claims, admission.levels, strict=True)):
+        if claim.refill is None or claim.shadow:
+            continue
+        unit, left = claim.key.rpartition(":")[2], level.limit - level.used
+        known = tightest.get(unit)
+        if known is None or left < known[0]:
+            tightest[unit] = (left, index)
+    return [
+        exchange.claim_rules[index].limit_of(
+            exchange.claims[index], admission.levels[index], exchange.now
+        )
+        for _, index in tightest.values()
+    ]
 
 
 def _headers(exchange: Exchange, action: Action, reason: Reason, rule: str) -> Headers:
