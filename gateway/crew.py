@@ -124,7 +124,7 @@ class Crew:
         passed = (theirs.fileno(), self._sock.fileno())
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - a fork and exec takes no time to speak of
-                [sys.executable, *_path_flags(), *PROGRAM, *map(str, passed)],
+                [sys.executable, *path_flags(), *PROGRAM, *map(str, passed)],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
             )
@@ -278,9 +278,9 @@ class Crew:
             member.process.kill()
 
 
-def _path_flags() -> list[str]:
-    """A worker finds our code where this process found it: the working folder counts for it only
-    where it counts here, so that no file that lies there is run by chance."""
+def path_flags() -> list[str]:
+    """A process of ours finds our code where this one found it: the working folder counts for it
+    only where it counts here, so that no file that lies there is run by chance."""
     try:
         here = {"", str(Path.cwd())}
     except OSError:  # the folder is gone

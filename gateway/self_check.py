@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.config.settings import FLAGS
+from gateway.crew import path_flags
 
 FIRST = 60.0
 """Seconds after the start until the first check."""
@@ -99,6 +100,7 @@ class SelfCheck:
         """Exit code and output of the command."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            *path_flags(),
             *PROGRAM,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

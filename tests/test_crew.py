@@ -100,11 +100,11 @@ def test_a_worker_runs_no_file_of_the_working_folder_by_chance(
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", ["/usr/lib/python3"])
-    assert crews._path_flags() == ["-P"]
+    assert crews.path_flags() == ["-P"]
     monkeypatch.setattr(sys, "path", [str(folder), "/usr/lib/python3"])
-    assert crews._path_flags() == []
+    assert crews.path_flags() == []
     folder.rmdir()
-    assert crews._path_flags() == ["-P"]
+    assert crews.path_flags() == ["-P"]
 
 
 async def test_a_new_policy_is_taken_by_all(make: Make) -> None:

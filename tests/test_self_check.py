@@ -107,3 +107,15 @@ async def test_it_checks_again_and_again(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_nothing_that_lies_in_the_working_folder_is_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "gateway"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("import pathlib; pathlib.Path('was-run').touch()")
+    monkeypatch.chdir(tmp_path)
+    await SelfCheck({"audit": str(tmp_path / "audit")}, os.environ).check()
+    assert not (tmp_path / "was-run").exists()
