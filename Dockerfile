@@ -12,7 +12,8 @@ ARG RUNTIME=gcr.io/distroless/python3-debian12:nonroot
 
 FROM ${BUILD} AS build
 WORKDIR /src
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+# NO_COMPILE=0 is pip's way to say --no-compile: it takes the value for that of `compile`.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=0 PIP_ROOT_USER_ACTION=ignore
 
 # First what changes seldom. --no-deps: the lock names all there is to be, and leaves out what
 # presidio-analyzer asks for in vain (requirements-image.overrides).
@@ -43,7 +44,9 @@ LABEL org.opencontainers.image.title="Portcullis" \
       io.portcullis.sbom="/opt/portcullis/sbom.cdx.json"
 COPY --from=build /opt/portcullis /opt/portcullis
 COPY --from=build --chown=65532:65532 /opt/state /var/lib/portcullis
+# SAFEPATH: the working folder is a volume, and no place to take code from.
 ENV PYTHONPATH=/opt/portcullis \
+    PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PORTCULLIS_LISTEN=0.0.0.0:8484 \
     PORTCULLIS_PROBES=0.0.0.0:9484 \
