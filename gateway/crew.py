@@ -17,11 +17,11 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gateway.control import MOST_TEXT, GoneError, Line
 from gateway.errors import ConfigError
+from gateway.own_process import path_flags
 
 START_TIMEOUT = 60.0
 """Seconds that a worker may take to be ready, or to take in a policy; detectors take one or two."""
@@ -276,16 +276,6 @@ class Crew:
         """End every worker at once; what it was doing stays unrecorded."""
         for member in self._members.values():
             member.process.kill()
-
-
-def path_flags() -> list[str]:
-    """A process of ours finds our code where this one found it: the working folder counts for it
-    only where it counts here, so that no file that lies there is run by chance."""
-    try:
-        here = {"", str(Path.cwd())}
-    except OSError:  # the folder is gone
-        here = {""}
-    return [] if here & set(sys.path) else ["-P"]
 
 
 async def _end(member: Member, limit: float) -> None:

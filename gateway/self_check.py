@@ -22,7 +22,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.config.settings import FLAGS
-from gateway.crew import path_flags
+from gateway.own_process import path_flags
 
 FIRST = 60.0
 """Seconds after the start until the first check."""

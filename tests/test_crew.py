@@ -93,20 +93,6 @@ async def test_a_program_that_cannot_be_run_is_a_problem(
         await make(1).start(policy())
 
 
-def test_a_worker_runs_no_file_of_the_working_folder_by_chance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "somewhere"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", ["/usr/lib/python3"])
-    assert crews.path_flags() == ["-P"]
-    monkeypatch.setattr(sys, "path", [str(folder), "/usr/lib/python3"])
-    assert crews.path_flags() == []
-    folder.rmdir()
-    assert crews.path_flags() == ["-P"]
-
-
 async def test_a_new_policy_is_taken_by_all(make: Make) -> None:
     crew = make(2)
     await crew.start(policy())

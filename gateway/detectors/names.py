@@ -25,6 +25,7 @@ from typing import Any
 
 from gateway.config.ner import LABELS, Ner
 from gateway.detectors.overlaps import united
+from gateway.own_process import path_flags
 from gateway.verdict import Finding
 
 MODULE = "gateway.detectors.names_process"
@@ -184,6 +185,7 @@ class _ModelProcess:
         try:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
+                *path_flags(),
                 "-m",
                 MODULE,
                 stdin=PIPE,

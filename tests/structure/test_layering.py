@@ -49,7 +49,7 @@ PLACES = (
     *STATIONS,
     *(f"gateway.{name}" for name in ("dialects", "detectors")),
     *(f"gateway.{name}" for name in ("verdict", "exchange", "message", "errors", "keyed")),
-    *(f"gateway.{name}" for name in ("duplex", "tls", "websocket")),
+    *(f"gateway.{name}" for name in ("duplex", "own_process", "tls", "websocket")),
 )
 SUPERVISOR = tuple(
     f"gateway.{name}" for name in ("lifecycle", "crew", "control", "listener_tls", "self_check")
@@ -154,7 +154,8 @@ def test_nobody_imports_the_wiring_but_the_command_line() -> None:
 
 def test_the_supervisor_knows_no_station() -> None:
     """It only starts, reloads and stops workers, so a fault in a station cannot take it down."""
-    allowed = (*SUPERVISOR, "gateway.config", "gateway.errors", "gateway.tls")
+    leaves = ("gateway.errors", "gateway.own_process", "gateway.tls")
+    allowed = (*SUPERVISOR, "gateway.config", *leaves)
     for source in sources():
         if within(source.module, *SUPERVISOR):
             ours = {name for name in imports(source) if within(name, "gateway")} - {"gateway"}
