@@ -21,7 +21,7 @@ from gateway.admin.listener import Listener
 from gateway.audit.chain import Seal
 from gateway.audit.copies import CopyTo
 from gateway.audit.heads import StoreHeads
-from gateway.audit.record import make_digest
+from gateway.audit.record import Digest, make_digest
 from gateway.audit.sinks import Sink, Stdout
 from gateway.audit.writer import AuditWriter
 from gateway.config.keys import derive, load_master_key
@@ -63,7 +63,7 @@ from gateway.state.open import open_store, shown_url
 from gateway.state.redis_url import is_redis
 from gateway.state.same_key import check_same_key
 from gateway.state.standby import StandbyStore
-from gateway.state.store import StoreError
+from gateway.state.store import Store, StoreError
 from gateway.telemetry.dead_letters import DeadLetters
 from gateway.telemetry.exchange_log import log_exchange
 from gateway.telemetry.last_counts import LastCounts
@@ -256,7 +256,6 @@ async def build(
     await store.open()
     if is_redis(settings.state):
         await check_same_key(store, derive(master, "same-key"))
-    folder = "" if settings.audit_sink else str(await asyncio.to_thread(settings.audit.resolve))
     metrics = Metrics()
     cache = ScanCache(derive(master, "scan-cache"))
     metrics.watch_cache(cache)
@@ -267,16 +266,7 @@ async def build(
         pseudonym_key=derive(master, "pseudonym"),
         reader_of=Names().reader,
     )
-    audit_key = derive(master, "audit")
-    audit = AuditWriter(
-        _sink(settings.audit_sink) if settings.audit_sink else settings.audit,
-        audit_key,
-        StoreHeads(store, Seal(audit_key), folder),
-        digest=digest,
-        name=f"worker-{number}",
-        state=shown_url(settings.state),
-        copies=[CopyTo(_sink(name)) for name in settings.audit_copies],
-    )
+    audit = await _audit_writer(settings, store, derive(master, "audit"), digest, number)
     metrics.watch_audit(audit)
     metrics.watch_store(store)
 
@@ -288,14 +278,8 @@ async def build(
         metrics.watch_spans(tracing.queue)
     current = Current(make(texts), tracing)
     client = Client(sent_again if tracing is not None else None)
-    letters = DeadLetters(settings.folder)
-    notifier = Notifier(
-        lambda: current.live.file.notices,
-        store,
-        Delivery(client.send, letters, metrics.notice),
-        digest,
-        number,
-    )
+    delivery = Delivery(client.send, DeadLetters(settings.folder), metrics.notice)
+    notifier = Notifier(lambda: current.live.file.notices, store, delivery, digest, number)
     book = SessionBook(store, derive(master, "session"))
     metrics.watch_sessions(book)
     outcomes = TaskOutcomes(store, book, metrics.task, metrics.store_failed)
@@ -361,6 +345,22 @@ def _sink(name: str) -> Sink:
     from gateway.telemetry.otlp_logs import OtlpLogs  # costs memory: only where it is asked for
 
     return OtlpLogs()
+
+
+async def _audit_writer(
+    settings: Settings, store: Store, key: bytes, digest: Digest, number: int
+) -> AuditWriter:
+    """The writer of one worker's chain, to a folder or to a sink."""
+    folder = "" if settings.audit_sink else str(await asyncio.to_thread(settings.audit.resolve))
+    return AuditWriter(
+        _sink(settings.audit_sink) if settings.audit_sink else settings.audit,
+        key,
+        StoreHeads(store, Seal(key), folder),
+        digest=digest,
+        name=f"worker-{number}",
+        state=shown_url(settings.state),
+        copies=[CopyTo(_sink(name)) for name in settings.audit_copies],
+    )
 
 
 def _live(
