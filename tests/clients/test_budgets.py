@@ -39,7 +39,7 @@ RULES = [
 ]
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 MESSAGES: Any = [{"role": "user", "content": "find it"}]
-WORDS = tuple("word " * 40 for _ in range(60))
+WORDS = tuple("word " * 40 for _ in range(600))
 
 
 def script(seen: Seen) -> Say:
