@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.dialects.base import Usage
 from gateway.exchange import Exchange
 from gateway.policy.rule import call_of
 
@@ -26,6 +27,12 @@ def price_of(exchange: Exchange, prices: Prices) -> ModelPrice:
         provider = exchange.target.provider if exchange.target is not None else ""
         found = exchange.memo[name] = prices.price_of(call, provider, exchange.model_served)
     return found
+
+
+def cost_of(exchange: Exchange, prices: Prices, usage: Usage) -> int:
+    """What the call costs by what it has used, in nano-dollars."""
+    provider = exchange.target.provider if exchange.target is not None else ""
+    return prices.cost_of(call_of(exchange), provider, exchange.model_served, usage)
 
 
 def most_of(exchange: Exchange, prices: Prices) -> int:

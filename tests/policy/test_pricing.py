@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.pricing import most_of, price_of
+from gateway.dialects.base import Usage
+from gateway.policy.pricing import cost_of, most_of, price_of
 from gateway.testing import make_call, make_exchange
 from gateway.upstream import prices as table
 from gateway.upstream.prices import packaged_prices
@@ -52,3 +53,11 @@ def test_a_shorter_answer_costs_less() -> None:
     before = most_of(exchange, PRICES)
     exchange.call.max_output = 10
     assert most_of(exchange, PRICES) < before
+
+
+def test_the_cost_is_that_of_the_model_that_served() -> None:
+    exchange = make_exchange(make_call([("user", "hello")]))
+    exchange.model_served = "gpt-4o-mini"
+    cheap = cost_of(exchange, PRICES, Usage(1000, output=1000))
+    exchange.model_served = "claude-opus-4-1"
+    assert cost_of(exchange, PRICES, Usage(1000, output=1000)) > cheap

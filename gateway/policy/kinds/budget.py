@@ -18,7 +18,7 @@ from gateway.policy import exhausted
 from gateway.policy.budget_options import BudgetOptions
 from gateway.policy.budget_window import Span, Windows, duration_in_words
 from gateway.policy.names import shown
-from gateway.policy.pricing import most_of, price_of
+from gateway.policy.pricing import cost_of, most_of, price_of
 from gateway.policy.rule import Held, Once, Rule, Stage, Workshop, call_of
 from gateway.policy.scopes import Scopes, scope_verdict
 from gateway.policy.told import Told
@@ -333,15 +333,10 @@ class BudgetRule(Rule):
         if not self._in_dollars:
             return min(max(0, usage.total), LARGEST)
         if cost is None:
-            cost = self._cost(exchange, usage)
+            cost = cost_of(exchange, self._prices, usage)
         return min(max(0, cost), LARGEST)
 
     # --- inside ---
-
-    def _cost(self, exchange: Exchange, usage: Usage) -> int:
-        provider = exchange.target.provider if exchange.target is not None else ""
-        call, served = call_of(exchange), exchange.model_served
-        return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
         return price_of(exchange, self._prices)

@@ -26,7 +26,7 @@ from gateway.config.units import (
 )
 from gateway.dialects.base import Call, RateLimit, Usage
 from gateway.exchange import Exchange
-from gateway.policy.pricing import price_of
+from gateway.policy.pricing import cost_of, price_of
 from gateway.policy.rule import Rule, Stage, Workshop, call_of
 from gateway.policy.scopes import Missing, PerField, Scopes, scope_verdict
 from gateway.state.store import Claim, Level, Refusal
@@ -224,7 +224,7 @@ class RateLimitRule(Rule):
         if call.operation == "opaque" and exchange.sent:
             return claim.amount  # nobody can tell: the estimate stands
         if unit == "dollars":
-            nano = self._cost(exchange, usage) if cost is None else cost
+            nano = cost_of(exchange, self._prices, usage) if cost is None else cost
             return min(max(0, _micro(nano)), LARGEST)
         counts = {"input_tokens": usage.total_input, "output_tokens": usage.output}
         return min(max(0, counts.get(unit, usage.total)), LARGEST)
@@ -243,11 +243,6 @@ class RateLimitRule(Rule):
 
     def _limit(self, claim: Claim) -> _Limit:
         return self._limits[claim.key.rpartition(":")[2]]
-
-    def _cost(self, exchange: Exchange, usage: Usage) -> int:
-        provider = exchange.target.provider if exchange.target is not None else ""
-        call, served = call_of(exchange), exchange.model_served
-        return self._prices.cost_of(call, provider, served, usage)
 
     def _price(self, exchange: Exchange) -> ModelPrice:
         return price_of(exchange, self._prices)
