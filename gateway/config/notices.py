@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gateway.config.rule_options import Strict
 from gateway.config.units import DurationField
+from gateway.config.urls import split_url
 
 NoticeEvent = Literal[
     "budget_warning",
@@ -27,14 +27,10 @@ def _url(value: SecretStr) -> SecretStr:
     """A webhook's address may be a secret, so nothing of it stands in an error."""
     expected = 'expected an address, such as "https://hooks.example.com/notices"'
     text = value.get_secret_value()
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError(expected) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(expected)
-    if any(not 32 < ord(c) < 127 for c in text) or parts.username is not None or parts.fragment:
+    parts = split_url(text)
+    if parts is None:
+        raise ValueError(f"{expected}, without spaces")
+    if not text.isascii() or parts.username is not None or parts.fragment:
         raise ValueError(f"{expected}, without a user, a fragment or spaces")
     return value
 

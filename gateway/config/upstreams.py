@@ -21,6 +21,7 @@ from gateway.config.documents import is_path
 from gateway.config.openapi import is_name
 from gateway.config.rule_options import Strict
 from gateway.config.units import CountField, DollarsField, DurationField, shown
+from gateway.config.urls import split_url
 from gateway.dialects.http_tool_path import PathTemplate
 from gateway.dialects.paths import model_of
 from gateway.upstream.tools import METHODS
@@ -32,18 +33,12 @@ Provider = Literal["openai", "anthropic", "gemini", "ollama", "azure_openai", "m
 def parse_url(value: object) -> str:
     """An http or https base URL."""
     expected = 'expected a base URL, such as "https://api.openai.com"'
-    if not isinstance(value, str) or any(c.isspace() or ord(c) < 33 for c in value):
-        raise ValueError(expected)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(expected) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+    parts = split_url(value)
+    if parts is None:
         raise ValueError(expected)
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{expected}, without a user, a query or a fragment")
-    return value
+    return str(value)
 
 
 UrlField = Annotated[

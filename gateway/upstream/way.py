@@ -6,8 +6,9 @@ import base64
 import functools
 import ssl
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from gateway.config.urls import split_url
 from gateway.tls import Pems, client_context
 
 _EXPECTED = 'expected a proxy, such as "http://proxy.internal:3128"'
@@ -40,16 +41,13 @@ def parse_proxy(value: object) -> Proxy:
     """`http://[USER:PASSWORD@]HOST:PORT`. The error never shows what stood there."""
     if isinstance(value, Proxy):
         return value
-    if not isinstance(value, str) or any(c.isspace() or ord(c) < 33 for c in value):
+    parts = split_url(value)
+    if parts is None:
         raise ValueError(_EXPECTED)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError(_EXPECTED) from None
     if parts.scheme == "https":
         raise ValueError(f"a proxy that itself speaks TLS is not supported: {_EXPECTED}")
-    if parts.scheme != "http" or not parts.hostname or not port:
+    host, port = parts.hostname, parts.port
+    if not host or not port:
         raise ValueError(f"{_EXPECTED}, with its port")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"{_EXPECTED}, without a path")
@@ -59,7 +57,7 @@ def parse_proxy(value: object) -> Proxy:
         if not pair.isprintable():
             raise ValueError("no control character can stand in a proxy's user or password")
         authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return Proxy(parts.hostname, port, authorization)
+    return Proxy(host, port, authorization)
 
 
 @functools.lru_cache(maxsize=256)
