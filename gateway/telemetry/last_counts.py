@@ -7,12 +7,15 @@ A scrape looks too, but Prometheus comes every 15 s or every minute. A look take
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.telemetry.exposition import Snapshot
 
 INTERVAL = 1.0
 """Seconds between two looks."""
+
+_log = logging.getLogger("portcullis.metrics")
 
 
 class LastCounts:
@@ -46,4 +49,7 @@ class LastCounts:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(interval)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001  the next look must come
+                _log.exception("the workers' counts were not read")

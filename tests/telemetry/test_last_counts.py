@@ -51,3 +51,23 @@ async def test_two_looks_at_once_are_noted_in_their_order() -> None:
     first.set()
     await asyncio.gather(*looks)
     assert [each["series"] for each in noted] == [1, 2]
+
+
+async def test_a_look_that_fails_is_not_the_last() -> None:
+    looked = asyncio.Event()
+    asked = 0
+
+    async def ask() -> Sequence[Snapshot]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise OSError("the line broke")
+        looked.set()
+        return []
+
+    looking = asyncio.ensure_future(LastCounts(ask, list).keep_looking(0))
+    async with asyncio.timeout(5):
+        await looked.wait()
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
